@@ -1,0 +1,13 @@
+//! What a Kubernetes NetworkPolicy means.
+//!
+//! This crate is the specification that the compiler and the kernel are held to: the objects that policy is about
+//! ([`object`], [`policy`]), the checks an API server makes on them ([`admission`]), the reference [`verdict`] with its
+//! full reason, and the same answer for all packets at once, the [`reach`]. It does no I/O, holds no clock and knows no
+//! async; a reader who wants to know what a rule means reads here.
+#![forbid(unsafe_code)]
+
+pub mod labels;
+pub mod object;
+pub mod policy;
+pub mod portset;
+pub mod selector;
