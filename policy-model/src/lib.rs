@@ -6,6 +6,7 @@
 //! async; a reader who wants to know what a rule means reads here.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod labels;
 pub mod object;
 pub mod policy;

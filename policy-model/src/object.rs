@@ -29,11 +29,13 @@ impl fmt::Display for ObjectKey {
 
 /// A transport protocol that a policy port can name. The default of the API is TCP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the variants are their own names")]
 pub enum Protocol {
+    /// `TCP`, IP protocol 6.
     #[default]
     Tcp,
+    /// `UDP`, IP protocol 17.
     Udp,
+    /// `SCTP`, IP protocol 132.
     Sctp,
 }
 
@@ -163,9 +165,10 @@ pub struct Node {
 
 /// What a Service's `targetPort` says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the variants are their own names")]
 pub enum TargetPort {
+    /// This port of every pod.
     Number(u16),
+    /// The container port of this name, by each pod for itself.
     Name(Arc<str>),
 }
 

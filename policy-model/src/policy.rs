@@ -11,9 +11,10 @@ use std::{fmt, sync::Arc};
 
 /// Which way a policy's rules look from the pods that it selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the variants are their own names")]
 pub enum Direction {
+    /// What comes to the pods: `spec.ingress`, peers under `from`.
     Ingress,
+    /// What the pods open: `spec.egress`, peers under `to`.
     Egress,
 }
 

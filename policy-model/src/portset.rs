@@ -185,7 +185,9 @@ impl PortSet {
 
     /// Every (protocol, lo, hi), in order.
     pub fn iter(&self) -> impl Iterator<Item = (Protocol, u16, u16)> + '_ {
-        Protocol::ALL.into_iter().flat_map(|p| self.ports(p).ranges().iter().map(move |&(lo, hi)| (p, lo, hi)))
+        Protocol::ALL
+            .into_iter()
+            .flat_map(|p| self.ports(p).ranges().iter().map(move |&(lo, hi)| (p, lo, hi)))
     }
 
     /// What is in either.
