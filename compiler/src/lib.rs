@@ -1,1 +1,8 @@
-//! x
+//! From events to nftables: the incremental index, the programs it lowers policies into, the ruleset IR, the Delta
+//! between two revisions, and a simulator that walks the IR as the kernel would.
+//!
+//! No I/O, no clock, no async. What it puts out is a function of the state alone, never of the order of events.
+#![forbid(unsafe_code)]
+
+pub mod delta;
+pub mod ir;
