@@ -57,6 +57,8 @@ impl DataType {
 pub enum Field {
     /// `meta nfproto`, 1 byte: 2 = IPv4, 10 = IPv6.
     NfProto,
+    /// `meta protocol`, 2 bytes in network order: what the bridge family asks before it reads an IP header. Blind to VLAN tags.
+    Protocol,
     /// `meta l4proto`, 1 byte; behind IPv6 extension headers.
     L4Proto,
     /// `meta iifname`, 16 bytes padded with zeros.
@@ -120,7 +122,7 @@ impl Field {
             | Self::TcpFlags
             | Self::IcmpType
             | Self::Icmpv6Type => 1,
-            Self::ThSport | Self::ThDport | Self::EtherType | Self::ArpOperation => 2,
+            Self::Protocol | Self::ThSport | Self::ThDport | Self::EtherType | Self::ArpOperation => 2,
             Self::Iif | Self::Oif | Self::IpSaddr | Self::IpDaddr | Self::ArpSaddrIp => 4,
             Self::EtherSaddr | Self::EtherDaddr | Self::ArpSaddrEther => 6,
             Self::IifName | Self::OifName | Self::Ip6Saddr | Self::Ip6Daddr | Self::NdTarget => 16,
@@ -148,6 +150,7 @@ impl Field {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NfProto => "meta nfproto",
+            Self::Protocol => "meta protocol",
             Self::L4Proto => "meta l4proto",
             Self::IifName => "iifname",
             Self::OifName => "oifname",

@@ -190,6 +190,25 @@ impl Rule {
         })
     }
 
+    /// `A . B @set` with nothing before it. In the bridge family, where a header depends on `meta protocol` or on
+    /// `ether type`, the dependency is a statement that the caller puts there.
+    #[must_use]
+    pub fn has(self, key: &[Field], set: &str) -> Self {
+        self.then(Statement::Lookup { key: key.into(), set: set.into(), negate: false })
+    }
+
+    /// `A . B != @set` with nothing before it.
+    #[must_use]
+    pub fn has_not(self, key: &[Field], set: &str) -> Self {
+        self.then(Statement::Lookup { key: key.into(), set: set.into(), negate: true })
+    }
+
+    /// `FIELD == value` with nothing before it.
+    #[must_use]
+    pub fn equals(self, field: Field, value: &[u8]) -> Self {
+        self.then(Statement::Compare(field, CmpOp::Eq, value.into()))
+    }
+
     /// `A vmap @map`, with what the field depends on.
     #[must_use]
     pub fn vmap(self, key: Field, map: &str) -> Self {
