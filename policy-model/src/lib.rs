@@ -11,4 +11,5 @@ pub mod labels;
 pub mod object;
 pub mod policy;
 pub mod portset;
+pub mod reach;
 pub mod selector;

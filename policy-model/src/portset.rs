@@ -1,7 +1,11 @@
 //! A set of (protocol, port) in one canonical form.
 
+#[cfg(test)]
+mod tests;
+
 use crate::object::Protocol;
 use smallvec::SmallVec;
+use std::fmt;
 
 /// Inclusive ranges of ports: sorted, disjoint, never adjacent. Equal sets are equal values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,10 +114,27 @@ impl FromIterator<(u16, u16)> for PortRanges {
     }
 }
 
+/// `80,443,8000-8100`; `all` or `none` where it is so.
+impl fmt::Display for PortRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match () {
+            () if self.is_empty() => return f.write_str("none"),
+            () if self.is_all() => return f.write_str("all"),
+            () => {}
+        }
+        for (i, (lo, hi)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            if lo == hi { write!(f, "{comma}{lo}")? } else { write!(f, "{comma}{lo}-{hi}")? }
+        }
+        Ok(())
+    }
+}
+
 /// A set of packets told apart by protocol and destination port, in canonical form.
 ///
 /// Protocols that no policy port can name (ICMP, GRE, …) are one class, [`Self::other`]: a rule either allows them all
-/// (it has no `ports`) or none. A packet of a nameable protocol whose port cannot be read is in no set but [`Self::all`].
+/// (it has no `ports`) or none. A packet of a nameable protocol whose port cannot be read is in a set only if
+/// all ports of its protocol are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortSet {
     by_protocol: [PortRanges; 3],
@@ -183,6 +204,19 @@ impl PortSet {
         self.ports(protocol).contains(port)
     }
 
+    /// Whether a packet of this IP protocol number and destination port is in it.
+    ///
+    /// A packet of TCP, UDP or SCTP without a readable port is in it only if all ports of its protocol are. Every other
+    /// protocol, UDP-Lite too, is of the class [`Self::other`], and its port does not count.
+    #[must_use]
+    pub fn contains_packet(&self, protocol: u8, port: Option<u16>) -> bool {
+        match (Protocol::from_number(protocol), port) {
+            (Some(protocol), Some(port)) => self.contains(protocol, port),
+            (Some(protocol), None) => self.ports(protocol).is_all(),
+            (None, _) => self.other,
+        }
+    }
+
     /// Every (protocol, lo, hi), in order.
     pub fn iter(&self) -> impl Iterator<Item = (Protocol, u16, u16)> + '_ {
         Protocol::ALL
@@ -217,5 +251,28 @@ impl PortSet {
         let [a, b, c] = &self.by_protocol;
         let [x, y, z] = &other.by_protocol;
         Self { by_protocol: [ports(a, x), ports(b, y), ports(c, z)], other: rest(self.other, other.other) }
+    }
+}
+
+/// `TCP 80,443; UDP all; other protocols`; `everything` or `nothing` where it is so.
+impl fmt::Display for PortSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match () {
+            () if self.is_empty() => return f.write_str("nothing"),
+            () if self.is_all() => return f.write_str("everything"),
+            () => {}
+        }
+        let mut separator = "";
+        for protocol in Protocol::ALL {
+            let ports = self.ports(protocol);
+            if !ports.is_empty() {
+                write!(f, "{separator}{protocol} {ports}")?;
+                separator = "; ";
+            }
+        }
+        if self.other {
+            write!(f, "{separator}other protocols")?;
+        }
+        Ok(())
     }
 }
