@@ -1,0 +1,98 @@
+//! The commands of this repository: `cargo test-all`, `cargo bench-all` and `cargo dev …` (see `.cargo/config.toml`).
+//!
+//! One program, so that a fresh machine needs no more than Rust and a C linker to start: it links no C library, checks
+//! for what the other parts need, and installs what is missing.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod closing_lines;
+mod phases;
+mod runner;
+mod setup;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Builds, tests and shows Palisade.
+#[derive(Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev", disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install missing packages, then run every check and every test; the last line is `N passed, M failed`.
+    TestAll(phases::Choice),
+    /// Check that this machine has the packages, rights and kernel features; install packages that are missing.
+    Setup,
+    /// Run the benchmarks of all crates.
+    Bench {
+        /// Only benchmarks whose name contains this.
+        filter: Option<String>,
+    },
+    /// Check format and lints, and with cargo-deny where it is installed.
+    Lint,
+}
+
+/// What a command failed with, in a sentence for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+enum DevError {
+    #[error(transparent)]
+    Setup(#[from] setup::SetupError),
+    #[error(transparent)]
+    Workspace(#[from] workspace::WorkspaceError),
+    #[error(transparent)]
+    Phase(#[from] phases::PhaseError),
+    #[error(transparent)]
+    Run(#[from] runner::RunError),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command; `false` when it ran to its end and something failed.
+fn run(command: Command) -> Result<bool, DevError> {
+    match command {
+        Command::TestAll(choice) => {
+            setup::packages()?;
+            setup::machine()?;
+            Ok(phases::run(phases::TEST_ALL, &choice)?)
+        }
+        Command::Setup => {
+            setup::packages()?;
+            setup::machine()?;
+            Ok(true)
+        }
+        Command::Bench { filter } => {
+            setup::packages()?;
+            Ok(bench::run(filter.as_deref())?)
+        }
+        Command::Lint => {
+            setup::packages()?;
+            Ok(phases::run(&phases::lint(), &phases::Choice::default())?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_phase_is_refused_with_the_names_that_exist() {
+        let parsed = Cli::try_parse_from(["cargo dev", "test-all", "--phase", "clipy"]);
+        let message = parsed.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.contains("'clipy'") && message.contains("clippy"), "{message}");
+    }
+}

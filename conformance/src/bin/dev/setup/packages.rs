@@ -1,0 +1,110 @@
+//! Debian packages: found by what they bring, installed with apt-get.
+
+use super::SetupError;
+use crate::workspace;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// How to tell that a package is there, on any distribution.
+enum Proof {
+    /// This program is in the path, or where only root's path looks.
+    Program(&'static str),
+    /// pkg-config knows this library, so headers and library are there.
+    Library(&'static str),
+}
+
+/// Every package with its proof. pkg-config comes first: the libraries are asked of it.
+const PACKAGES: &[(&str, Proof)] = &[
+    ("pkg-config", Proof::Program("pkg-config")),
+    ("libmnl-dev", Proof::Library("libmnl")),
+    ("libnftnl-dev", Proof::Library("libnftnl")),
+    ("nftables", Proof::Program("nft")),
+    ("iproute2", Proof::Program("ip")),
+    ("conntrack", Proof::Program("conntrack")),
+    ("iputils-ping", Proof::Program("ping")),
+    ("procps", Proof::Program("sysctl")),
+    ("kmod", Proof::Program("modprobe")),
+];
+
+/// Whether a program of this name is found.
+pub(crate) fn is_command(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let admin = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(Into::into);
+    std::env::split_paths(&path).chain(admin).any(|dir| dir.join(name).is_file())
+}
+
+/// Whether a command runs and ends with status 0; it prints nothing.
+fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
+
+/// `cargo fmt` and `cargo clippy` come with rustup; only rustup can add them.
+pub(super) fn rust_components() -> Result<(), SetupError> {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !succeeds(workspace::cargo().args([tool, "--version"])) {
+            return Err(SetupError::RustComponent { tool, component });
+        }
+    }
+    Ok(())
+}
+
+fn missing() -> Vec<&'static str> {
+    let is_there = |proof: &Proof| match proof {
+        Proof::Program(name) => is_command(name),
+        Proof::Library(name) => succeeds(Command::new("pkg-config").args(["--exists", name])),
+    };
+    PACKAGES.iter().filter(|(_, proof)| !is_there(proof)).map(|&(package, _)| package).collect()
+}
+
+/// Installs what is missing, after a line that says so.
+pub(super) fn ensure() -> Result<(), SetupError> {
+    let packages = missing();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        return Err(SetupError::NoApt { missing: list });
+    }
+    if !is_root() {
+        return Err(SetupError::NotRoot { missing: list });
+    }
+    println!("installing with apt-get: {list}");
+    apt("update", &["-qq"], &list)?;
+    let args: Vec<&str> = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"]
+        .into_iter()
+        .chain(packages)
+        .collect();
+    apt("install", &args, &list)?;
+    let left = missing();
+    if left.is_empty() { Ok(()) } else { Err(SetupError::StillMissing { missing: left.join(" ") }) }
+}
+
+fn apt(what: &'static str, args: &[&str], list: &str) -> Result<(), SetupError> {
+    let status = Command::new("apt-get")
+        .arg(what)
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|source| SetupError::Start { program: "apt-get", source })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(SetupError::Apt { what, status: status.to_string(), missing: list.to_owned() })
+}
+
+/// Effective user id 0: the second number of `Uid:` in proc(5).
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .any(|line| line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0")))
+}
