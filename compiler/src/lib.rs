@@ -4,5 +4,7 @@
 //! No I/O, no clock, no async. What it puts out is a function of the state alone, never of the order of events.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod delta;
 pub mod ir;
+pub mod skeleton;

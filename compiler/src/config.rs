@@ -1,0 +1,89 @@
+//! What a node tells the compiler about itself, and how the operator wants verdicts to behave.
+
+use policy_model::object::ObjectKey;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+/// What becomes of a flow that was allowed when it began and is allowed no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Established {
+    /// Every packet is judged: a revoked flow stops at once.
+    #[default]
+    Recheck,
+    /// Packets of established and related flows pass.
+    Keep,
+}
+
+/// What becomes of traffic on the pod bridge that no known pod's address belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are their own names")]
+pub enum UnknownPods {
+    #[default]
+    Drop,
+    Allow,
+}
+
+/// A node's settings. A change of them is a change of the fixed chains only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The name of this node, as pods have it in `spec.nodeName`.
+    pub node: Arc<str>,
+    /// Names of the bridges that pods of this node hang on; usually one, `cni0`.
+    pub bridges: Vec<Arc<str>>,
+    /// IPv4 broadcast addresses of the subnets on those bridges.
+    pub broadcasts: Vec<Ipv4Addr>,
+    /// UDP ports of the overlay (VXLAN 8472, WireGuard 51820 and 51821, udp backend 8285), to which no pod may send on any
+    /// node. Empty = no overlay guard.
+    pub overlay_ports: Vec<u16>,
+    /// Addresses of this node beside those in its Node object.
+    pub addresses: Vec<IpAddr>,
+    /// The source guard: a frame from a pod's port must carry the pod's own addresses.
+    pub source_guard: bool,
+    /// See [`Established`].
+    pub established: Established,
+    /// See [`UnknownPods`].
+    pub unknown_pods: UnknownPods,
+}
+
+impl Config {
+    /// Defaults for a node whose pods hang on `bridge`.
+    #[must_use]
+    pub fn new(node: impl Into<Arc<str>>, bridge: impl Into<Arc<str>>) -> Self {
+        Self {
+            node: node.into(),
+            bridges: vec![bridge.into()],
+            broadcasts: Vec::new(),
+            overlay_ports: vec![8472],
+            addresses: Vec::new(),
+            source_guard: true,
+            established: Established::default(),
+            unknown_pods: UnknownPods::default(),
+        }
+    }
+}
+
+/// A local pod's network interface as the host knows it (libcni's result): what proves which frames are the pod's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Identity of the sandbox: its container id.
+    pub id: Arc<str>,
+    /// Whose it is.
+    pub pod: ObjectKey,
+    /// Index of the host-side veth, a port of the pod bridge.
+    pub ifindex: u32,
+    /// Hardware address inside the pod.
+    pub mac: [u8; 6],
+    /// Addresses inside the pod, without its link-local one, which follows from the hardware address (EUI-64).
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Port {
+    /// The link-local address that the pod's kernel makes of its hardware address (RFC 4291, appendix A).
+    #[must_use]
+    pub fn link_local(&self) -> IpAddr {
+        let [a, b, c, d, e, f] = self.mac;
+        IpAddr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+    }
+}
