@@ -13,3 +13,6 @@ pub mod policy;
 pub mod portset;
 pub mod reach;
 pub mod selector;
+#[cfg(feature = "proptest")]
+pub mod strategies;
+pub mod verdict;

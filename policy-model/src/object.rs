@@ -3,7 +3,11 @@
 use crate::labels::Labels;
 use ipnet::IpNet;
 use smallvec::SmallVec;
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 /// Namespace and name of a namespaced object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,6 +165,22 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// `spec.podCIDRs`.
     pub pod_cidrs: Vec<IpNet>,
+}
+
+impl Node {
+    /// The addresses that traffic of this node itself comes from: its own, and the first two of each pod range, which
+    /// Flannel gives to the overlay device (`x.0`) and to the pod bridge (`x.1`).
+    pub fn own_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let gateways = self.pod_cidrs.iter().flat_map(|cidr| {
+            let first = cidr.network();
+            let second = match first {
+                IpAddr::V4(a) => a.to_bits().checked_add(1).map(|a| IpAddr::V4(Ipv4Addr::from_bits(a))),
+                IpAddr::V6(a) => a.to_bits().checked_add(1).map(|a| IpAddr::V6(Ipv6Addr::from_bits(a))),
+            };
+            [Some(first), second.filter(|a| cidr.contains(a))].into_iter().flatten()
+        });
+        self.addresses.iter().copied().chain(gateways)
+    }
 }
 
 /// What a Service's `targetPort` says.

@@ -30,6 +30,15 @@ impl Direction {
             Self::Egress => "egress",
         }
     }
+
+    /// The field of a rule that holds its peers: `from`, `to`.
+    #[must_use]
+    pub const fn peers_field(self) -> &'static str {
+        match self {
+            Self::Ingress => "from",
+            Self::Egress => "to",
+        }
+    }
 }
 
 impl fmt::Display for Direction {

@@ -1,6 +1,7 @@
 //! The objects of a cluster, as one state that questions are asked of.
 
 mod change;
+mod reach;
 
 pub use change::Change;
 
