@@ -2,7 +2,7 @@
 
 use super::{
     NODES,
-    objects::{node_address, pod_address4, pod_address6, port_number},
+    objects::{node_address, pod_address4, pod_address6, port_number, shared_addresses},
     pod_key,
 };
 use crate::verdict::{Endpoint, Flow};
@@ -35,5 +35,6 @@ pub fn address() -> impl Strategy<Value = IpAddr> {
     let outside =
         select(&["203.0.113.7", "203.0.113.8", "198.51.100.1", "10.1.2.3", "2001:db8::7", "2001:db9::1"][..])
             .prop_filter_map("an address", |text| text.parse().ok());
-    prop_oneof![6 => pod, 2 => node_address(), 2 => outside]
+    let shared = any::<bool>().prop_map(|v6| shared_addresses()[usize::from(v6)]);
+    prop_oneof![6 => pod, 2 => shared, 2 => node_address(), 2 => outside]
 }

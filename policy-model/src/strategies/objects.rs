@@ -59,7 +59,8 @@ enum Families {
 }
 
 /// A pod, most often running, dual stack and with an address of its own. Some are on their host's network, some have
-/// ended, some have no address or no node yet, and about one in sixteen has an address that may be another pod's.
+/// ended, some have no address or no node yet, and about one in six has an address that may
+/// be another pod's.
 pub fn pod() -> impl Strategy<Value = Pod> {
     let shape =
         prop_oneof![8 => Just(Shape::Ordinary), 1 => Just(Shape::HostNetwork), 1 => Just(Shape::Terminal)];
@@ -70,14 +71,17 @@ pub fn pod() -> impl Strategy<Value = Pod> {
         1 => Just(Families::DualV6First),
         1 => Just(Families::None),
     ];
-    let address = (1..=NODES, prop_oneof![15 => Just(None), 1 => (2..8u8).prop_map(Some)]);
+    let address = (1..=NODES, prop::bool::weighted(0.17));
     let bound = prop::bool::weighted(0.9);
     (pod_key(), labels(), shape, families, address, bound, vec(named_port(), 0..3)).prop_map(
         |(key, labels, shape, families, (node, shared), bound, mut ports)| {
-            let host = shared.unwrap_or_else(|| own_host_number(&key));
             let [v4, v6] = match shape {
                 Shape::HostNetwork => node_addresses(node),
-                Shape::Ordinary | Shape::Terminal => [pod_address4(node, host), pod_address6(node, host)],
+                Shape::Ordinary | Shape::Terminal if shared => shared_addresses(),
+                Shape::Ordinary | Shape::Terminal => {
+                    let host = own_host_number(&key);
+                    [pod_address4(node, host), pod_address6(node, host)]
+                }
             };
             let ips: SmallVec<[IpAddr; 2]> = match families {
                 Families::None => [].into_iter().collect(),
@@ -102,6 +106,11 @@ pub fn pod() -> impl Strategy<Value = Pod> {
     )
 }
 
+/// What all pods that share an address have, whatever node they are on.
+pub(super) fn shared_addresses() -> [IpAddr; 2] {
+    [pod_address4(1, 3), pod_address6(1, 3)]
+}
+
 /// The last byte of a pod's address, by its key: pods have different ones unless they mean to share.
 fn own_host_number(key: &ObjectKey) -> u8 {
     let place = |names: &[&str], name: &str| names.iter().position(|n| *n == name).unwrap_or_default();
@@ -110,7 +119,7 @@ fn own_host_number(key: &ObjectKey) -> u8 {
 }
 
 fn named_port() -> impl Strategy<Value = NamedPort> {
-    (port_name(), protocol(), port_number()).prop_map(|(name, protocol, port)| NamedPort {
+    (port_name(), protocol(), select(&[80u16, 81, 8080][..])).prop_map(|(name, protocol, port)| NamedPort {
         name,
         protocol,
         port,

@@ -89,5 +89,5 @@ pub fn policy_port() -> impl Strategy<Value = PolicyPort> {
 }
 
 pub(super) fn port_name() -> impl Strategy<Value = Arc<str>> {
-    select(&["web", "db", "dns"][..]).prop_map(Arc::from)
+    select(&["db", "web"][..]).prop_map(Arc::from)
 }
