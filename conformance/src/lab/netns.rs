@@ -1,0 +1,101 @@
+//! One network namespace: threads and programs that work inside it.
+
+use super::{LabError, shell};
+use nix::sched::{CloneFlags, setns};
+use std::{fs::File, process::Command, thread};
+
+/// A network namespace that `ip netns` knows by name.
+///
+/// It is only the name: a value that outlives its lab keeps nothing alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Netns {
+    name: String,
+}
+
+impl Netns {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name }
+    }
+
+    /// The name under `/run/netns`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The path of its mount, as a container runtime would record it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/var/run/netns/{}", self.name)
+    }
+
+    /// Runs `f` on a new thread inside the namespace and waits for it. A socket that `f` makes stays in the namespace
+    /// wherever it is moved to.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] if the namespace cannot be entered, [`LabError::Panicked`] if `f` panics.
+    pub fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T, LabError> {
+        let path = format!("/run/netns/{}", self.name);
+        let file = File::open(&path).map_err(LabError::io(path))?;
+        thread::scope(|s| {
+            // A namespace belongs to a thread, so a thread that ends with the job leaves nothing to switch back.
+            let job = s.spawn(|| {
+                setns(&file, CloneFlags::CLONE_NEWNET)
+                    .map_err(LabError::io(format!("cannot enter the network namespace {}", self.name)))?;
+                Ok(f())
+            });
+            job.join().unwrap_or_else(|_| Err(LabError::Panicked(self.name.clone())))
+        })
+    }
+
+    /// A command that runs inside the namespace, with `/sys` showing the namespace's own links (`ip netns exec`).
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
+    /// Runs a program inside and gives its standard output.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] with its standard error if it does not exit with 0.
+    pub fn exec(&self, argv: &[&str]) -> Result<String, LabError> {
+        self.exec_with(argv, "")
+    }
+
+    /// As [`Netns::exec`], with `input` on its standard input.
+    ///
+    /// # Errors
+    /// As [`Netns::exec`].
+    pub fn exec_with(&self, argv: &[&str], input: &str) -> Result<String, LabError> {
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(LabError::Invalid("no program was named".to_owned()));
+        };
+        let mut command = self.command(program);
+        command.args(arguments);
+        shell::run(command, input)
+    }
+
+    /// Loads nftables text, as `nft -f` does: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] with nft's own message.
+    pub fn nft(&self, text: &str) -> Result<(), LabError> {
+        self.exec_with(&["nft", "-f", "-"], text).map(drop)
+    }
+
+    /// Writes `net.…` sysctls, given as `(path under /proc/sys/net, value)`.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] with the path of the first that could not be written.
+    pub fn sysctl(&self, settings: &[(&str, &str)]) -> Result<(), LabError> {
+        self.enter(|| {
+            for (key, value) in settings {
+                let path = format!("/proc/sys/net/{key}");
+                std::fs::write(&path, value).map_err(LabError::io(path))?;
+            }
+            Ok(())
+        })?
+    }
+}

@@ -1,0 +1,199 @@
+//! A pod's sandbox: its namespace, its veth and its addresses.
+
+use super::{LabError, Netns, addresses, node::Node, random, shell};
+use policy_model::object::ObjectKey;
+use std::{
+    fmt::Write,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+/// What a pod is to be like.
+#[derive(Clone, Debug)]
+pub struct PodSpec {
+    /// The node it runs on, counted from 1.
+    pub node: u8,
+    /// Its namespace and name.
+    pub key: ObjectKey,
+    /// Its address; `None` takes the next free one, as host-local does.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Its address; `None` takes the next free one.
+    pub ipv6: Option<Ipv6Addr>,
+    /// The ports on which it answers TCP, UDP and SCTP; `None` for the lab's own list.
+    pub ports: Option<Vec<u16>>,
+}
+
+impl PodSpec {
+    /// A pod with the next free addresses, that answers on the lab's ports.
+    #[must_use]
+    pub fn new(node: u8, namespace: &str, name: &str) -> Self {
+        Self { node, key: ObjectKey::new(namespace, name), ipv4: None, ipv6: None, ports: None }
+    }
+
+    /// With this address.
+    #[must_use]
+    pub fn ipv4(mut self, address: Ipv4Addr) -> Self {
+        self.ipv4 = Some(address);
+        self
+    }
+
+    /// With this address.
+    #[must_use]
+    pub fn ipv6(mut self, address: Ipv6Addr) -> Self {
+        self.ipv6 = Some(address);
+        self
+    }
+
+    /// That answers on these ports only.
+    #[must_use]
+    pub fn ports(mut self, ports: &[u16]) -> Self {
+        self.ports = Some(ports.to_vec());
+        self
+    }
+}
+
+/// A running pod. Kept by its holder after the pod is deleted, it is only a record of what was.
+#[derive(Debug)]
+pub struct Pod {
+    key: ObjectKey,
+    uid: String,
+    container_id: String,
+    node: u8,
+    ipv4: Ipv4Addr,
+    ipv6: Ipv6Addr,
+    mac: String,
+    host_veth: String,
+    host_mac: String,
+    netns: Netns,
+}
+
+impl Pod {
+    /// Chooses names, MACs and ids; nothing is made yet.
+    pub(crate) fn plan(lab: &str, spec: &PodSpec, ipv4: Ipv4Addr, ipv6: Ipv6Addr) -> Result<Self, LabError> {
+        Ok(Self {
+            key: spec.key.clone(),
+            uid: random::uuid()?,
+            container_id: random::hex::<32>()?,
+            node: spec.node,
+            ipv4,
+            ipv6,
+            mac: random::mac()?,
+            host_veth: format!("veth{}", random::hex::<4>()?),
+            host_mac: random::mac()?,
+            netns: Netns::new(format!("{lab}-p-{}-{}", spec.key.namespace, spec.key.name)),
+        })
+    }
+
+    /// Namespace and name.
+    #[must_use]
+    pub fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// `metadata.uid`, as in its CNI arguments.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The id of its sandbox: 64 hexadecimal digits.
+    #[must_use]
+    pub fn container_id(&self) -> &str {
+        &self.container_id
+    }
+
+    /// The node it runs on, counted from 1.
+    #[must_use]
+    pub fn node(&self) -> u8 {
+        self.node
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn ipv4(&self) -> Ipv4Addr {
+        self.ipv4
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn ipv6(&self) -> Ipv6Addr {
+        self.ipv6
+    }
+
+    /// The link-local address that its kernel made of its MAC.
+    #[must_use]
+    pub fn link_local(&self) -> Ipv6Addr {
+        // The MAC is our own, so it always reads.
+        addresses::link_local(&self.mac).unwrap_or(Ipv6Addr::UNSPECIFIED)
+    }
+
+    /// The MAC of its `eth0`.
+    #[must_use]
+    pub fn mac(&self) -> &str {
+        &self.mac
+    }
+
+    /// The name of its veth on the node, a port of `cni0`.
+    #[must_use]
+    pub fn host_veth(&self) -> &str {
+        &self.host_veth
+    }
+
+    /// The MAC of its veth on the node.
+    #[must_use]
+    pub fn host_mac(&self) -> &str {
+        &self.host_mac
+    }
+
+    /// Its network namespace.
+    #[must_use]
+    pub fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// What must hold before `eth0` appears: as the bridge plugin sets it, and error messages without a rate limit,
+    /// because a probe that lacks its answer counts as dropped.
+    pub(crate) fn prepare(&self) -> Result<(), LabError> {
+        self.netns.sysctl(&[
+            ("ipv6/conf/all/accept_dad", "0"),
+            ("ipv6/conf/default/accept_dad", "0"),
+            ("ipv4/icmp_ratelimit", "0"),
+            ("ipv6/icmp/ratelimit", "0"),
+            ("ipv4/ping_group_range", "0 2147483647"),
+        ])
+    }
+
+    /// The lines for `ip -batch` in the node's namespace.
+    pub(crate) fn host_links(&self, lines: &mut String) -> std::fmt::Result {
+        let (veth, ns) = (&self.host_veth, self.netns.name());
+        writeln!(
+            lines,
+            "link add {veth} address {} mtu 1450 type veth peer name eth0 address {} mtu 1450 netns {ns}",
+            self.host_mac, self.mac
+        )?;
+        writeln!(lines, "link set {veth} master cni0 up")?;
+        writeln!(lines, "link set {veth} type bridge_slave hairpin on")
+    }
+
+    /// Gives `eth0` its addresses and routes, as the bridge plugin does.
+    pub(crate) fn configure(&self) -> Result<(), LabError> {
+        let (gateway4, gateway6) = (addresses::pod4(self.node, 1), addresses::pod6(self.node, 1));
+        let lines = format!(
+            "link set lo up\n\
+             addr add {}/24 dev eth0\n\
+             addr add {}/64 dev eth0 nodad\n\
+             link set eth0 up\n\
+             route add {} via {gateway4}\n\
+             route add default via {gateway4}\n\
+             route add ::/0 via {gateway6}\n",
+            self.ipv4,
+            self.ipv6,
+            addresses::PODS4,
+        );
+        shell::ip_batch_in(self.netns.name(), &lines)
+    }
+
+    /// Removes its veth, and with it `eth0`.
+    pub(crate) fn unplug(&self, node: &Node) -> Result<(), LabError> {
+        shell::ip_batch_in(node.netns().name(), &format!("link del {}\n", self.host_veth))
+    }
+}
