@@ -87,8 +87,9 @@ impl Batch {
             self.tables_gone,
             self.tables,
             self.counters,
-            self.sets,
+            // Empty chains need no set, while nft 1.0.6 sends the elements of an interval map along with the map.
             self.chains,
+            self.sets,
             self.elements_gone,
             self.rules,
             self.elements,
