@@ -1,0 +1,7 @@
+//! What `policyctl` knows: how people name the ends of a flow, and the files in which they write down what they expect.
+//!
+//! The verdicts themselves come from `policy-model`. This crate links no C library and runs on a laptop.
+#![forbid(unsafe_code)]
+
+pub mod assertions;
+pub mod endpoint;
