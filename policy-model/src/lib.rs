@@ -6,7 +6,9 @@
 //! async; a reader who wants to know what a rule means reads here.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod cluster;
+pub mod field;
 pub mod labels;
 pub mod object;
 pub mod policy;
