@@ -1,0 +1,185 @@
+//! What this host is like, read in one go, and what follows from it for the ruleset.
+
+use super::{
+    cni::Attachment,
+    rtnl::{BridgeFlags, Link, LinkAddress, LinkKind, Rtnl},
+    sysctl::BridgeNetfilter,
+};
+use ipnet::{IpNet, Ipv4Net};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+};
+
+/// The bridge that Flannel's CNI plugin makes.
+pub const DEFAULT_BRIDGE: &str = "cni0";
+/// Flannel's VXLAN port.
+const VXLAN_PORT: u16 = 8472;
+/// Flannel's WireGuard ports, IPv4 and IPv6.
+const WIREGUARD_PORTS: [u16; 2] = [51820, 51821];
+/// Port of Flannel's `udp` backend, and the name of its device.
+const UDP_BACKEND: (&str, u16) = ("flannel0", 8285);
+
+/// One reading of the host. Equal readings mean that nothing has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Every network device.
+    pub links: Vec<Link>,
+    /// Every address of a device.
+    pub addresses: Vec<LinkAddress>,
+    /// br_netfilter's switches; `None` when it is not loaded.
+    pub netfilter: Option<BridgeNetfilter>,
+    /// What libcni's result files claim, by container id.
+    pub attachments: Vec<Attachment>,
+}
+
+impl Facts {
+    /// Reads the host, without CNI's files.
+    ///
+    /// # Errors
+    /// The kernel does not answer over rtnetlink.
+    pub fn read() -> io::Result<Self> {
+        let mut rtnl = Rtnl::open()?;
+        Ok(Self {
+            links: rtnl.links()?,
+            addresses: rtnl.addresses()?,
+            netfilter: BridgeNetfilter::read(),
+            attachments: Vec::new(),
+        })
+    }
+
+    /// Every bridge, with its flags.
+    pub fn bridges(&self) -> impl Iterator<Item = (&Link, BridgeFlags)> {
+        self.links.iter().filter_map(|link| match link.kind {
+            LinkKind::Bridge(flags) => Some((link, flags)),
+            _ => None,
+        })
+    }
+
+    /// The link of this name.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// The bridges that pods hang on: those with an address (the pods' gateway) within one of `ranges`, or in whose subnet
+    /// one of `pods` lies, and [`DEFAULT_BRIDGE`] if it is there.
+    #[must_use]
+    pub fn pod_bridges(&self, ranges: &[IpNet], pods: &[IpAddr]) -> Vec<&Link> {
+        let serves_pods = |address: &LinkAddress| {
+            let subnet = IpNet::new(address.address, address.prefix);
+            ranges.iter().any(|range| range.contains(&address.address))
+                || subnet.is_ok_and(|subnet| pods.iter().any(|pod| subnet.contains(pod)))
+        };
+        let is_pod_bridge = |link: &Link| {
+            let mut own = self.addresses.iter().filter(|a| a.link == link.index);
+            link.name == DEFAULT_BRIDGE || own.any(serves_pods)
+        };
+        self.bridges().map(|(link, _)| link).filter(|link| is_pod_bridge(link)).collect()
+    }
+
+    /// IPv4 broadcast addresses of a device's subnets.
+    pub fn broadcasts(&self, link: u32) -> impl Iterator<Item = Ipv4Addr> {
+        self.addresses.iter().filter(move |a| a.link == link).filter_map(|a| match a.address {
+            // In a /31 and a /32 there is none (RFC 3021).
+            IpAddr::V4(address) if a.prefix < 31 => {
+                Ipv4Net::new(address, a.prefix).ok().map(|n| n.broadcast())
+            }
+            _ => None,
+        })
+    }
+
+    /// The host's own addresses, sorted, without loopback and link-local ones, which no pod can reach as a node's.
+    #[must_use]
+    pub fn own_addresses(&self) -> Vec<IpAddr> {
+        let is_reachable = |address: &IpAddr| match address {
+            IpAddr::V4(a) => !a.is_loopback() && !a.is_link_local(),
+            IpAddr::V6(a) => !a.is_loopback() && !a.is_unicast_link_local(),
+        };
+        let mut own: Vec<_> = self.addresses.iter().map(|a| a.address).filter(is_reachable).collect();
+        own.sort_unstable();
+        own.dedup();
+        own
+    }
+
+    /// UDP ports of the overlay, told by its devices: sorted, and Flannel's usual VXLAN port when there is none yet.
+    #[must_use]
+    pub fn overlay_ports(&self) -> Vec<u16> {
+        let mut ports = Vec::new();
+        for link in &self.links {
+            match link.kind {
+                LinkKind::Vxlan(port) => ports.push(port),
+                LinkKind::WireGuard => ports.extend(WIREGUARD_PORTS),
+                _ if link.name == UDP_BACKEND.0 => ports.push(UDP_BACKEND.1),
+                _ => {}
+            }
+        }
+        ports.sort_unstable();
+        ports.dedup();
+        if ports.is_empty() {
+            ports.push(VXLAN_PORT);
+        }
+        ports
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(links: &[(&str, LinkKind)], addresses: &[(u32, &str)]) -> Facts {
+        let links = links.iter().zip(1..).map(|((name, kind), index)| Link {
+            index,
+            name: (*name).into(),
+            mac: None,
+            master: None,
+            kind: kind.clone(),
+        });
+        let addresses = addresses.iter().map(|(link, text)| {
+            let net: IpNet = text.parse().unwrap();
+            LinkAddress { link: *link, address: net.addr(), prefix: net.prefix_len() }
+        });
+        Facts { links: links.collect(), addresses: addresses.collect(), ..Facts::default() }
+    }
+
+    const BRIDGE: LinkKind = LinkKind::Bridge(BridgeFlags::ON);
+
+    fn bridge_names(facts: &Facts, ranges: &[&str], pods: &[&str]) -> Vec<String> {
+        let ranges: Vec<IpNet> = ranges.iter().map(|r| r.parse().unwrap()).collect();
+        let pods: Vec<IpAddr> = pods.iter().map(|p| p.parse().unwrap()).collect();
+        facts.pod_bridges(&ranges, &pods).iter().map(|l| l.name.clone()).collect()
+    }
+
+    #[test]
+    fn a_pod_bridge_is_known_by_its_range_by_its_pods_or_by_its_name() {
+        let links = [("cni0", BRIDGE), ("kube-bridge", BRIDGE), ("docker0", BRIDGE), ("eth0", LinkKind::WireGuard)];
+        let facts = facts(&links, &[(2, "10.1.0.1/24"), (3, "172.17.0.1/16"), (4, "10.1.0.9/24")]);
+        assert_eq!(bridge_names(&facts, &[], &[]), ["cni0"], "by name");
+        assert_eq!(bridge_names(&facts, &["10.1.0.0/24"], &[]), ["cni0", "kube-bridge"], "by range, no other link");
+        assert_eq!(bridge_names(&facts, &[], &["10.1.0.77"]), ["cni0", "kube-bridge"], "by a pod in its subnet");
+    }
+
+    #[test]
+    fn overlay_ports_come_from_the_devices() {
+        assert_eq!(facts(&[("eth0", LinkKind::Other(String::new()))], &[]).overlay_ports(), [8472], "none yet");
+        let all = [
+            ("flannel.1", LinkKind::Vxlan(4789)),
+            ("flannel-wg", LinkKind::WireGuard),
+            ("flannel0", LinkKind::Other("tun".into())),
+        ];
+        assert_eq!(facts(&all, &[]).overlay_ports(), [4789, 8285, 51820, 51821]);
+    }
+
+    #[test]
+    fn own_addresses_leave_out_what_no_pod_can_reach() {
+        let facts =
+            facts(&[("lo", LinkKind::WireGuard)], &[(1, "127.0.0.1/8"), (1, "::1/128"), (1, "fe80::1/64"), (1, "10.0.0.5/24")]);
+        assert_eq!(facts.own_addresses(), ["10.0.0.5".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn broadcasts_are_of_ipv4_subnets_that_have_one() {
+        let facts = facts(&[("cni0", BRIDGE)], &[(1, "10.244.1.1/24"), (1, "10.0.0.1/31"), (1, "fd00::1/64")]);
+        assert_eq!(facts.broadcasts(1).collect::<Vec<_>>(), [Ipv4Addr::new(10, 244, 1, 255)]);
+    }
+}

@@ -1,0 +1,10 @@
+//! What this host is like: its links and addresses, its pod bridge, its switches, and which interface is which pod's.
+
+pub mod cni;
+mod cni_cache;
+pub mod facts;
+pub mod flags;
+pub mod rtnl;
+pub mod sysctl;
+pub mod tracker;
+pub mod watch;

@@ -1,0 +1,226 @@
+//! From readings of the host to what the compiler is told: its settings, and the ports of local pods.
+
+use super::facts::{DEFAULT_BRIDGE, Facts};
+use compiler::config::{Config, Established, Port, UnknownPods};
+use policy_model::cluster::Cluster;
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// What the operator has set; everything else is found.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `--node-name`.
+    pub node: Arc<str>,
+    /// `--pod-interface`; empty = found.
+    pub pod_interfaces: Vec<Arc<str>>,
+    /// `--overlay-port`; empty = read from the devices.
+    pub overlay_ports: Vec<u16>,
+    /// `--established`.
+    pub established: Established,
+    /// `--unknown-pods`.
+    pub unknown_pods: UnknownPods,
+}
+
+/// What has changed since the last reading.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// The node's settings, if they are others now.
+    pub config: Option<Config>,
+    /// Ports that came or changed.
+    pub attached: Vec<Port>,
+    /// Container ids of ports that went.
+    pub detached: Vec<Arc<str>>,
+}
+
+/// Holds what the compiler knows of this host. Without I/O.
+#[derive(Debug)]
+pub struct Tracker {
+    settings: Settings,
+    facts: Facts,
+    config: Config,
+    ports: BTreeMap<Arc<str>, Port>,
+}
+
+impl Tracker {
+    /// A host of which nothing has been read.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let mut tracker = Self {
+            config: Config::new(settings.node.clone(), DEFAULT_BRIDGE),
+            settings,
+            facts: Facts::default(),
+            ports: BTreeMap::new(),
+        };
+        tracker.config = tracker.derive_config(&Cluster::new());
+        tracker
+    }
+
+    /// The settings that follow from the last reading.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The last reading.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Takes a reading in. `cluster` tells this node's pod ranges, and where its pods are.
+    pub fn read(&mut self, facts: Facts, cluster: &Cluster) -> Update {
+        self.facts = facts;
+        self.refresh(cluster)
+    }
+
+    /// The same reading in the light of another cluster: this node's ranges or pods have changed.
+    pub fn refresh(&mut self, cluster: &Cluster) -> Update {
+        // The bridges first: a port lives only on one of them.
+        let bridges = self.bridges(cluster);
+        let (attached, detached) = self.update_ports(&bridges);
+        let config = self.derive_config(cluster);
+        let changed = config != self.config;
+        self.config = config;
+        Update { config: changed.then(|| self.config.clone()), attached, detached }
+    }
+
+    /// Names of the pod bridges. When none is there yet, the one that the CNI plugin will make.
+    fn bridges(&self, cluster: &Cluster) -> Vec<Arc<str>> {
+        if !self.settings.pod_interfaces.is_empty() {
+            return self.settings.pod_interfaces.clone();
+        }
+        let node = &*self.settings.node;
+        let ranges = cluster.node(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
+        let local = |pod: &&policy_model::object::Pod| pod.is_policed() && pod.node.as_deref() == Some(node);
+        let pods: Vec<IpAddr> = cluster.pods().filter(local).flat_map(|pod| pod.ips.iter().copied()).collect();
+        let found: Vec<Arc<str>> =
+            self.facts.pod_bridges(ranges, &pods).iter().map(|link| Arc::from(link.name.as_str())).collect();
+        if found.is_empty() { vec![DEFAULT_BRIDGE.into()] } else { found }
+    }
+
+    fn derive_config(&self, cluster: &Cluster) -> Config {
+        let bridges = self.bridges(cluster);
+        let broadcasts = bridges.iter().filter_map(|name| self.facts.link(name));
+        let broadcasts = broadcasts.flat_map(|link| self.facts.broadcasts(link.index)).collect();
+        let overlay_ports = match &*self.settings.overlay_ports {
+            [] => self.facts.overlay_ports(),
+            set => set.to_vec(),
+        };
+        Config {
+            node: self.settings.node.clone(),
+            bridges,
+            broadcasts,
+            overlay_ports,
+            addresses: self.facts.own_addresses(),
+            source_guard: !self.ports.is_empty(),
+            established: self.settings.established,
+            unknown_pods: self.settings.unknown_pods,
+        }
+    }
+
+    fn update_ports(&mut self, bridges: &[Arc<str>]) -> (Vec<Port>, Vec<Arc<str>>) {
+        let masters: Vec<u32> = bridges.iter().filter_map(|b| self.facts.link(b)).map(|l| l.index).collect();
+        let links: HashMap<&str, _> = self.facts.links.iter().map(|l| (l.name.as_str(), l)).collect();
+        let live = self.facts.attachments.iter().filter_map(|a| a.port(&links, &masters));
+        let live: BTreeMap<Arc<str>, Port> = live.map(|port| (port.id.clone(), port)).collect();
+
+        let detached = self.ports.keys().filter(|id| !live.contains_key(*id)).cloned().collect();
+        let attached = live.values().filter(|port| self.ports.get(&port.id) != Some(port)).cloned().collect();
+        self.ports = live;
+        (attached, detached)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{
+        cni::Attachment,
+        rtnl::{BridgeFlags, Link, LinkAddress, LinkKind},
+    };
+    use policy_model::object::{Node, ObjectKey};
+
+    fn tracker() -> Tracker {
+        Tracker::new(Settings {
+            node: "w1".into(),
+            pod_interfaces: Vec::new(),
+            overlay_ports: Vec::new(),
+            established: Established::Recheck,
+            unknown_pods: UnknownPods::Drop,
+        })
+    }
+
+    fn host(bridge: &str) -> Facts {
+        let link = |index, name: &str, master, kind| Link {
+            index,
+            name: name.into(),
+            mac: Some([2, 0, 0, 0, 0, 9]),
+            master,
+            kind,
+        };
+        Facts {
+            links: vec![
+                link(3, bridge, None, LinkKind::Bridge(BridgeFlags::ON)),
+                link(7, "veth1", Some(3), LinkKind::Other("veth".into())),
+            ],
+            addresses: vec![LinkAddress { link: 3, address: "10.244.1.1".parse().unwrap(), prefix: 24 }],
+            netfilter: None,
+            attachments: vec![Attachment {
+                container: "c1".into(),
+                pod: ObjectKey::new("shop", "a"),
+                mac: [2, 0, 0, 0, 0, 1],
+                addresses: vec!["10.244.1.2".parse().unwrap()],
+                host: vec![("veth1".into(), [2, 0, 0, 0, 0, 9])],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_living_port_turns_the_guard_on_and_its_end_turns_it_off() {
+        let mut tracker = tracker();
+        let cluster = Cluster::new();
+        let update = tracker.read(host("cni0"), &cluster);
+        assert!(matches!(&update.attached[..], [port] if port.ifindex == 7), "{update:?}");
+        assert!(update.config.is_some_and(|c| c.source_guard));
+
+        let update = tracker.read(host("cni0"), &cluster);
+        let no_news = update.attached.is_empty() && update.detached.is_empty() && update.config.is_none();
+        assert!(no_news, "a second reading is none: {update:?}");
+
+        let mut gone = host("cni0");
+        gone.links.pop();
+        let update = tracker.read(gone, &cluster);
+        assert_eq!(update.detached, [Arc::from("c1")]);
+        assert!(update.config.is_some_and(|c| !c.source_guard));
+    }
+
+    #[test]
+    fn a_bridge_of_another_name_is_found_once_the_nodes_range_is_known() {
+        let mut tracker = tracker();
+        let mut cluster = Cluster::new();
+        tracker.read(host("kube-bridge"), &cluster);
+        assert_eq!(tracker.config().bridges, [Arc::from("cni0")], "nothing found: what the plugin will make");
+        cluster.insert_node(Node {
+            name: "w1".into(),
+            addresses: Vec::new(),
+            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
+        });
+        let update = tracker.refresh(&cluster);
+        assert_eq!(update.config.unwrap().bridges, [Arc::from("kube-bridge")]);
+        assert_eq!(update.attached.len(), 1, "its port lives now");
+    }
+
+    #[test]
+    fn what_is_set_is_not_looked_for() {
+        let mut tracker = tracker();
+        tracker.settings.pod_interfaces = vec!["br9".into()];
+        tracker.settings.overlay_ports = vec![4789];
+        tracker.read(host("cni0"), &Cluster::new());
+        assert_eq!(tracker.config().bridges, [Arc::from("br9")]);
+        assert_eq!(tracker.config().overlay_ports, [4789]);
+        assert!(!tracker.config().source_guard, "a port on another bridge is no pod's");
+    }
+}
