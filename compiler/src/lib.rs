@@ -5,6 +5,16 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod decision;
 pub mod delta;
+mod desired;
+mod engine;
+mod index;
 pub mod ir;
+mod program;
+pub mod sim;
 pub mod skeleton;
+pub mod text;
+
+pub use engine::{Compiler, Event, LocalPod, Stats};
+pub use index::{Scope, SelectorKey};

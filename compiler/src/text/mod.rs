@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 pub use rule::{rule, statement, verdict};
 pub use set::{element, key};
-pub(crate) use value::{field_value, quoted};
+pub use value::value;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

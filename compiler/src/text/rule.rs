@@ -1,7 +1,7 @@
 //! Rules and statements.
 
-use super::value::{PROTOCOLS, field_value, hex, interface, quoted};
-use crate::ir::{CmpOp, CtStates, Family, Field, Rule, Statement, Verdict};
+use super::value::{PROTOCOLS, hex, interface, quoted, value};
+use crate::ir::{CmpOp, CtStates, DataType, Family, Field, Rule, Statement, Verdict};
 
 /// A rule on one line.
 #[must_use]
@@ -44,23 +44,22 @@ pub fn verdict(verdict: &Verdict) -> String {
 #[must_use]
 pub fn statement(statement: &Statement) -> String {
     match statement {
-        Statement::Compare(field, op, value) => {
-            format!("{field}{} {}", operator(*field, *op), field_value(*field, value))
+        Statement::Compare(field, op, wanted) => {
+            format!("{field}{} {}", operator(*field, *op), value(*field, wanted))
         }
-        Statement::Masked(field, mask, op, value) => {
+        Statement::Masked(field, mask, op, wanted) => {
             let op = if *op == CmpOp::Eq { "==" } else { "!=" };
-            let words = |bytes: &[u8]| match field {
-                Field::TcpFlags | Field::IpSaddr | Field::IpDaddr | Field::Ip6Saddr | Field::Ip6Daddr => {
-                    field_value(*field, bytes)
-                }
-                Field::EtherSaddr | Field::EtherDaddr => field_value(*field, bytes),
-                _ => hex(bytes),
-            };
-            format!("{field} & {} {op} {}", words(mask), words(value))
+            // What nft shows in words under a mask; other values are one number there.
+            let in_words = matches!(
+                field.data_type(),
+                Some(DataType::Ipv4Addr | DataType::Ipv6Addr | DataType::EtherAddr)
+            ) || *field == Field::TcpFlags;
+            let words = |bytes: &[u8]| if in_words { value(*field, bytes) } else { hex(bytes) };
+            format!("{field} & {} {op} {}", words(mask), words(wanted))
         }
         Statement::Prefix(field, start) => prefix(*field, start),
         Statement::Range(field, lo, hi) => {
-            format!("{field} {}-{}", field_value(*field, lo), field_value(*field, hi))
+            format!("{field} {}-{}", value(*field, lo), value(*field, hi))
         }
         Statement::CtState(states) => format!("ct state {}", ct_states(*states)),
         Statement::Lookup { key, set, negate } => {
@@ -96,9 +95,9 @@ fn prefix(field: Field, start: &[u8]) -> String {
     match field {
         Field::IifName | Field::OifName => format!("{field} {}", interface(start, true)),
         Field::IpSaddr | Field::IpDaddr | Field::Ip6Saddr | Field::Ip6Daddr | Field::ArpSaddrIp => {
-            format!("{field} {}/{}", field_value(field, &padded(0)), start.len() * 8)
+            format!("{field} {}/{}", value(field, &padded(0)), start.len() * 8)
         }
-        _ => format!("{field} {}-{}", field_value(field, &padded(0)), field_value(field, &padded(0xff))),
+        _ => format!("{field} {}-{}", value(field, &padded(0)), value(field, &padded(0xff))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Text between double quotes. nft has no escapes: what could end the text or the line is replaced, a byte for a
 /// character, so that it grows no longer than it was; so is `$`, which log prefixes would take for a variable.
-pub(crate) fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let safe = |c: char| match c {
         '"' => '\'',
         '$' => '?',
@@ -23,7 +23,8 @@ pub(super) fn interface(bytes: &[u8], prefix: bool) -> String {
 }
 
 /// A value of a field, as nft writes it. Bytes that are no value of it are written as one number.
-pub(crate) fn field_value(field: Field, bytes: &[u8]) -> String {
+#[must_use]
+pub fn value(field: Field, bytes: &[u8]) -> String {
     if bytes.len() != field.len() {
         return hex(bytes);
     }
