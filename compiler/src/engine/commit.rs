@@ -1,0 +1,65 @@
+//! The order in which marked things are derived: what marks others comes first.
+
+use super::{Compiler, Retired};
+use crate::{
+    program::{FAMILY, shared_set},
+    skeleton::AddressFamily,
+};
+
+impl Compiler {
+    pub(super) fn derive(&mut self) {
+        let idle = std::mem::take(&mut self.idle);
+        let retired = std::mem::take(&mut self.retired);
+        self.derive_locals();
+        self.derive_addresses();
+        self.remove_idle(idle.clone());
+        // Still without use, but released once more meanwhile: the next commit looks again.
+        self.idle.retain(|id| self.programs.get(*id as usize).is_some_and(|program| program.uses == 0));
+        self.remove_unused_selectors();
+        self.derive_peers();
+        self.mark_contested();
+        self.derive_programs();
+        self.remove_retired(retired);
+        self.derive_guard();
+        self.derive_nodes();
+        for (namespace, name) in std::mem::take(&mut self.gone) {
+            self.interner.release(namespace);
+            self.interner.release(name);
+        }
+    }
+
+    /// A program that is resolved whole depends on too much to be marked piece by piece; there are hardly ever any.
+    fn mark_contested(&mut self) {
+        if self.contested.is_empty() {
+            return;
+        }
+        let resolved = self.programs.iter().filter(|(_, program)| program.key.steps().is_none());
+        self.dirty.programs.extend(resolved.map(|(id, _)| id as u32));
+    }
+
+    /// Removes what lost its last reference in the commit before, unless it has got a new one.
+    fn remove_retired(&mut self, retired: Vec<Retired>) {
+        for object in retired {
+            match object {
+                Retired::Chain(id, name) => {
+                    if self.programs.get(id as usize).is_none_or(|p| !p.chains.contains(&name)) {
+                        self.desired.remove_chain(FAMILY, &name);
+                    }
+                }
+                Retired::Set(id, name) => {
+                    if self.programs.get(id as usize).is_none_or(|p| !p.sets.contains(&name)) {
+                        self.desired.remove_set(FAMILY, &name);
+                    }
+                }
+                Retired::Shared(key) => {
+                    let in_use = self.selectors.find(&key).and_then(|id| self.selectors.get(id));
+                    if in_use.is_none_or(|entry| !entry.shared) {
+                        for family in AddressFamily::BOTH {
+                            self.desired.remove_set(FAMILY, &shared_set(&key, family).0);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

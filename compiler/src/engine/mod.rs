@@ -1,0 +1,321 @@
+//! The incremental compiler: events in, Delta out.
+//!
+//! An event only changes the state and marks what depends on it: a local pod, an address, a peer of a program. A commit
+//! looks at each marked thing once and derives it anew from the state, so the outcome is a function of the state alone, a
+//! burst costs what its union costs, and an event and its undoing cost nothing.
+
+mod commit;
+mod dispatch;
+mod objects;
+mod peers;
+mod programs;
+
+use crate::{
+    config::{Config, Port},
+    delta::Delta,
+    desired::Desired,
+    index::{Candidates, Interner, Row, SelectorId, SelectorKey, Selectors, Symbol, Tests},
+    ir::{Name, Ruleset},
+    program::{Program, ProgramId, ProgramKey},
+    skeleton,
+};
+use policy_model::{
+    cluster::Change,
+    object::{NamedPort, Node, ObjectKey},
+    policy::NetworkPolicy,
+};
+use roaring::RoaringBitmap;
+use slab::Slab;
+use smallvec::SmallVec;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// What the compiler is fed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A change of the cluster's objects.
+    Cluster(Change),
+    /// A local pod's interface is as given; replaces what was said of the same id.
+    Port(Port),
+    /// There is no such interface any more; names [`Port::id`].
+    PortDeleted(Arc<str>),
+}
+
+impl From<Change> for Event {
+    fn from(change: Change) -> Self {
+        Self::Cluster(change)
+    }
+}
+
+/// Sizes of the state, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Pods that policy sees, of the whole cluster.
+    pub pods: usize,
+    /// Namespaces, those included that are only used.
+    pub namespaces: usize,
+    /// Policies in force.
+    pub policies: usize,
+    /// Peer selectors that programs use.
+    pub selectors: usize,
+    /// Different strings in labels and names.
+    pub strings: usize,
+    /// Programs.
+    pub programs: usize,
+    /// Local pods.
+    pub local_pods: usize,
+    /// Local pods that are isolated for ingress, and for egress.
+    pub isolated: [usize; 2],
+    /// Elements of all sets and maps.
+    pub elements: usize,
+}
+
+/// A local pod as people want to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPod {
+    /// Which pod.
+    pub key: ObjectKey,
+    /// Addresses by which it is dispatched.
+    pub addresses: Vec<IpAddr>,
+    /// Its program for ingress and for egress; `None` where it is not isolated.
+    pub programs: [Option<Arc<str>>; 2],
+    /// Policies that select it.
+    pub policies: Vec<ObjectKey>,
+}
+
+/// Namespace and name of a pod.
+type PodKey = (Symbol, Symbol);
+type PolicyId = u32;
+
+#[derive(Debug)]
+struct PodState {
+    key: PodKey,
+    labels: Row,
+    ips: SmallVec<[IpAddr; 2]>,
+    local: bool,
+    ports: Box<[NamedPort]>,
+    /// Selectors in use that select it, sorted.
+    selectors: Vec<SelectorId>,
+}
+
+#[derive(Debug)]
+struct NamespaceState {
+    labels: Row,
+    defined: bool,
+    pods: RoaringBitmap,
+    policies: BTreeSet<PolicyId>,
+}
+
+#[derive(Debug)]
+struct PolicyState {
+    policy: Arc<NetworkPolicy>,
+    namespace: Symbol,
+    subject: Tests,
+}
+
+/// A pod of this node.
+#[derive(Debug, Default)]
+struct Local {
+    programs: [Option<ProgramId>; 2],
+    isolated: [bool; 2],
+}
+
+/// What the dispatch maps hold for an address.
+#[derive(Debug, Default)]
+struct Dispatched {
+    programs: [Option<ProgramId>; 2],
+}
+
+/// What must be derived anew at the next commit.
+#[derive(Debug, Default)]
+struct Dirty {
+    locals: BTreeSet<PodKey>,
+    addresses: BTreeSet<IpAddr>,
+    peers: HashSet<(ProgramId, IpAddr)>,
+    members: HashSet<(SelectorId, IpAddr)>,
+    selectors: BTreeSet<SelectorId>,
+    programs: BTreeSet<ProgramId>,
+    guard: bool,
+    nodes: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Compiler {
+    config: Config,
+    skeleton: Ruleset,
+    interner: Interner,
+    namespaces: HashMap<Symbol, NamespaceState>,
+    pods: Slab<PodState>,
+    pod_ids: HashMap<PodKey, u32>,
+    interfaces: BTreeMap<Arc<str>, Port>,
+    interfaces_of: HashMap<PodKey, BTreeSet<Arc<str>>>,
+    nodes: BTreeMap<Arc<str>, Node>,
+    policies: Slab<PolicyState>,
+    policy_ids: HashMap<ObjectKey, PolicyId>,
+    subjects: Candidates<PolicyId>,
+    selectors: Selectors,
+    /// Live pods that claim an address; nearly always one.
+    claims: HashMap<IpAddr, SmallVec<[PodKey; 1]>>,
+    locals: BTreeMap<PodKey, Local>,
+    dispatched: BTreeMap<IpAddr, Dispatched>,
+    /// Dispatched addresses with several claimants: looked at again in every commit.
+    contested: BTreeSet<IpAddr>,
+    programs: Slab<Program>,
+    program_ids: HashMap<Arc<ProgramKey>, ProgramId>,
+    desired: Desired,
+    dirty: Dirty,
+    /// Programs without use, and objects of programs that lost their last reference in the last commit: removed in the
+    /// next, so that no packet in flight meets something half gone.
+    idle: BTreeSet<ProgramId>,
+    retired: Vec<Retired>,
+    /// Pods and interfaces that are gone: their names' symbols are given back after the commit, since marks hold them.
+    gone: Vec<PodKey>,
+}
+
+/// A chain or set that nothing refers to any more.
+#[derive(Debug)]
+enum Retired {
+    Chain(ProgramId, Name),
+    Set(ProgramId, Name),
+    Shared(Arc<SelectorKey>),
+}
+
+impl Compiler {
+    /// An empty cluster. The first commit makes both tables.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut compiler = Self {
+            skeleton: Ruleset::default(),
+            interner: Interner::default(),
+            namespaces: HashMap::new(),
+            pods: Slab::new(),
+            pod_ids: HashMap::new(),
+            interfaces: BTreeMap::new(),
+            interfaces_of: HashMap::new(),
+            nodes: BTreeMap::new(),
+            policies: Slab::new(),
+            policy_ids: HashMap::new(),
+            subjects: Candidates::default(),
+            selectors: Selectors::default(),
+            claims: HashMap::new(),
+            locals: BTreeMap::new(),
+            dispatched: BTreeMap::new(),
+            contested: BTreeSet::new(),
+            programs: Slab::new(),
+            program_ids: HashMap::new(),
+            desired: Desired::default(),
+            dirty: Dirty { nodes: true, ..Dirty::default() },
+            idle: BTreeSet::new(),
+            retired: Vec::new(),
+            gone: Vec::new(),
+            config: config.clone(),
+        };
+        compiler.set_config(config);
+        compiler
+    }
+
+    /// Changes the settings; the fixed chains follow with the next commit. The node's name cannot be changed.
+    pub fn set_config(&mut self, config: Config) {
+        let skeleton = skeleton::ruleset(&config);
+        self.desired.replace_fixed(&self.skeleton, &skeleton);
+        self.skeleton = skeleton;
+        self.config = Config { node: self.config.node.clone(), ..config };
+        self.dirty.nodes = true;
+        self.dirty.guard = true;
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes note of an event; nothing is derived before [`Self::commit`].
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Cluster(change) => self.apply_change(change),
+            Event::Port(port) => self.port_applied(port),
+            Event::PortDeleted(id) => self.port_deleted(&id),
+        }
+    }
+
+    /// Derives what has been marked, and gives what leads from the last commit's ruleset to the new one.
+    pub fn commit(&mut self) -> Delta {
+        self.derive();
+        self.desired.take_delta()
+    }
+
+    /// Whether nothing waits to be removed. If not, another commit, when packets in flight have left, removes it.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.idle.is_empty() && self.retired.is_empty()
+    }
+
+    /// All that the kernel should hold after the last commit.
+    #[must_use]
+    pub fn ruleset(&self) -> &Ruleset {
+        self.desired.ruleset()
+    }
+
+    /// Sizes after the last commit.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let isolated = |side: usize| self.locals.values().filter(|local| local.isolated[side]).count();
+        let sets = self.ruleset().tables.values().flat_map(|table| table.sets.values());
+        Stats {
+            pods: self.pods.len(),
+            namespaces: self.namespaces.len(),
+            policies: self.policies.len(),
+            selectors: self.selectors.len(),
+            strings: self.interner.len(),
+            programs: self.programs.len(),
+            local_pods: self.locals.len(),
+            isolated: [isolated(0), isolated(1)],
+            elements: sets.map(|set| set.elements.len()).sum(),
+        }
+    }
+
+    /// Every local pod after the last commit, in the order of names.
+    #[must_use]
+    pub fn local_pods(&self) -> Vec<LocalPod> {
+        let mut pods: Vec<_> = self.locals.iter().map(|(&key, local)| self.local_pod(key, local)).collect();
+        pods.sort_by(|a, b| a.key.cmp(&b.key));
+        pods
+    }
+
+    fn local_pod(&self, key: PodKey, local: &Local) -> LocalPod {
+        let program = |side: usize| Some(self.programs.get(local.programs[side]? as usize)?.name.clone());
+        let mut policies: Vec<_> =
+            self.policies_selecting(key).map(|policy| policy.policy.key.clone()).collect();
+        policies.sort();
+        LocalPod {
+            key: self.object_key(key),
+            addresses: self.dispatch_addresses(key),
+            programs: [program(0), program(1)],
+            policies,
+        }
+    }
+
+    /// Addresses that several live pods claim, with the claimants.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<(IpAddr, Vec<ObjectKey>)> {
+        let contested = self.claims.iter().filter(|(_, claimants)| claimants.len() > 1);
+        let mut conflicts: Vec<_> = contested
+            .map(|(&address, claimants)| {
+                let mut keys: Vec<_> = claimants.iter().map(|&key| self.object_key(key)).collect();
+                keys.sort();
+                (address, keys)
+            })
+            .collect();
+        conflicts.sort();
+        conflicts
+    }
+
+    fn object_key(&self, (namespace, name): PodKey) -> ObjectKey {
+        ObjectKey { namespace: self.interner.string(namespace), name: self.interner.string(name) }
+    }
+}
