@@ -94,6 +94,14 @@ fn entry(pod: &Pod, network: &str, interface: &str, result: &Value) -> Value {
     let config = json!({ "name": network, "cniVersion": "1.0.0", "plugins": [
         { "type": "flannel", "delegate": { "hairpinMode": true, "isDefaultGateway": true } },
         { "type": "portmap", "capabilities": { "portMappings": true } }] });
+    let mappings: Vec<Value> = pod
+        .host_ports()
+        .iter()
+        .map(|p| {
+            let protocol = p.protocol.name().to_lowercase();
+            json!({ "hostPort": p.host_port, "containerPort": p.container_port, "protocol": protocol })
+        })
+        .collect();
     json!({
         "kind": "cniCacheV1",
         "containerId": pod.container_id(),
@@ -108,7 +116,7 @@ fn entry(pod: &Pod, network: &str, interface: &str, result: &Value) -> Value {
             ["K8S_POD_NAMESPACE", &*pod.key().namespace],
             ["K8S_POD_NAME", &*pod.key().name],
         ],
-        "capabilityArgs": { "dns": {}, "io.kubernetes.cri.pod-annotations": {} },
+        "capabilityArgs": { "dns": {}, "io.kubernetes.cri.pod-annotations": {}, "portMappings": mappings },
         "result": result,
     })
 }

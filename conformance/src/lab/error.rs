@@ -31,6 +31,15 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// A long-lived flow could not be opened.
+    #[error("{what} was not established: {source}")]
+    NotEstablished {
+        /// From where to where.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A pod, node or address that the lab does not have.
     #[error("{0} is not in this lab")]
     Unknown(String),

@@ -1,10 +1,10 @@
 //! A pod's sandbox: its namespace, its veth and its addresses.
 
-use super::{LabError, Netns, addresses, node::Node, random, shell};
-use policy_model::object::ObjectKey;
+use super::{Family, HostPort, LabError, Netns, addresses, node::Node, random, shell};
+use policy_model::object::{ObjectKey, Protocol};
 use std::{
     fmt::Write,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 /// What a pod is to be like.
@@ -20,13 +20,22 @@ pub struct PodSpec {
     pub ipv6: Option<Ipv6Addr>,
     /// The ports on which it answers TCP, UDP and SCTP; `None` for the lab's own list.
     pub ports: Option<Vec<u16>>,
+    /// Its ports that are also ports of its node.
+    pub host_ports: Vec<HostPort>,
 }
 
 impl PodSpec {
     /// A pod with the next free addresses, that answers on the lab's ports.
     #[must_use]
     pub fn new(node: u8, namespace: &str, name: &str) -> Self {
-        Self { node, key: ObjectKey::new(namespace, name), ipv4: None, ipv6: None, ports: None }
+        Self {
+            node,
+            key: ObjectKey::new(namespace, name),
+            ipv4: None,
+            ipv6: None,
+            ports: None,
+            host_ports: Vec::new(),
+        }
     }
 
     /// With this address.
@@ -49,6 +58,13 @@ impl PodSpec {
         self.ports = Some(ports.to_vec());
         self
     }
+
+    /// With this port of its node leading to it.
+    #[must_use]
+    pub fn host_port(mut self, protocol: Protocol, host_port: u16, container_port: u16) -> Self {
+        self.host_ports.push(HostPort { protocol, host_port, container_port });
+        self
+    }
 }
 
 /// A running pod. Kept by its holder after the pod is deleted, it is only a record of what was.
@@ -63,6 +79,7 @@ pub struct Pod {
     mac: String,
     host_veth: String,
     host_mac: String,
+    host_ports: Vec<HostPort>,
     netns: Netns,
 }
 
@@ -79,6 +96,7 @@ impl Pod {
             mac: random::mac()?,
             host_veth: format!("veth{}", random::hex::<4>()?),
             host_mac: random::mac()?,
+            host_ports: spec.host_ports.clone(),
             netns: Netns::new(format!("{lab}-p-{}-{}", spec.key.namespace, spec.key.name)),
         })
     }
@@ -119,6 +137,12 @@ impl Pod {
         self.ipv6
     }
 
+    /// Its address of this family.
+    #[must_use]
+    pub fn address(&self, family: Family) -> IpAddr {
+        family.pick(self.ipv4.into(), self.ipv6.into())
+    }
+
     /// The link-local address that its kernel made of its MAC.
     #[must_use]
     pub fn link_local(&self) -> Ipv6Addr {
@@ -142,6 +166,12 @@ impl Pod {
     #[must_use]
     pub fn host_mac(&self) -> &str {
         &self.host_mac
+    }
+
+    /// The ports of its node that lead to it.
+    #[must_use]
+    pub fn host_ports(&self) -> &[HostPort] {
+        &self.host_ports
     }
 
     /// Its network namespace.

@@ -1,7 +1,7 @@
 //! A lab that is up.
 
 use super::{
-    LabBuilder, LabError, Netns, Node, Place, Pod, PodSpec, builder::in_parallel, cni_files,
+    Family, LabBuilder, LabError, Netns, Node, Place, Pod, PodSpec, Service, builder::in_parallel, cni_files,
     ownership::Claim, shell,
 };
 use crate::probe::{self, Probe, Reply, Responder};
@@ -23,6 +23,7 @@ pub struct Lab {
     pods: Mutex<BTreeMap<ObjectKey, Arc<Pod>>>,
     nodes: Vec<Node>,
     outside: Netns,
+    services: Mutex<Vec<Service>>,
     ports: Vec<u16>,
     claim: Claim,
 }
@@ -41,7 +42,15 @@ impl Lab {
         outside: Netns,
         ports: Vec<u16>,
     ) -> Result<Self, LabError> {
-        let lab = Self { responder, pods: Mutex::default(), nodes, outside, ports, claim };
+        let lab = Self {
+            responder,
+            pods: Mutex::default(),
+            nodes,
+            outside,
+            services: Mutex::default(),
+            ports,
+            claim,
+        };
         for node in &lab.nodes {
             lab.responder.serve(node.netns(), &Place::Node(node.index()), &lab.ports)?;
         }
@@ -158,7 +167,9 @@ impl Lab {
             cni_files::write_results(&node.cni_dir(), pod, node.bridge_mac())?;
             self.responder.serve(pod.netns(), &Place::from(pod), spec.ports.as_deref().unwrap_or(&self.ports))
         })?;
-        Ok(pods.into_iter().map(|(pod, _)| pod).collect())
+        let pods: Vec<_> = pods.into_iter().map(|(pod, _)| pod).collect();
+        self.follow_pods(&pods)?;
+        Ok(pods)
     }
 
     /// Reserves name and addresses.
@@ -187,6 +198,7 @@ impl Lab {
         cni_files::remove(&node.cni_dir(), &pod, || pod.unplug(node))?;
         shell::ip_batch(&format!("netns del {}\n", pod.netns().name()))?;
         node.addresses().release(pod.ipv4(), pod.ipv6());
+        self.follow_pods(std::slice::from_ref(&pod))?;
         Ok(pod)
     }
 
@@ -215,11 +227,11 @@ impl Lab {
         probe::run(probes, timeout, |place| self.netns(place))
     }
 
-    /// A place's first address of the family that `like` has: where to send a probe for it.
+    /// A place's own address of a family: where to send a probe for it. A node's is the one on the underlay.
     ///
     /// # Errors
     /// [`LabError::Unknown`] if the lab has no such pod or node.
-    pub fn address(&self, place: impl Into<Place>, like: Family) -> Result<IpAddr, LabError> {
+    pub fn address(&self, place: impl Into<Place>, family: Family) -> Result<IpAddr, LabError> {
         let place = place.into();
         let pair = match &place {
             Place::Node(n) => Some((super::addresses::node4(*n), super::addresses::node6(*n))),
@@ -227,10 +239,7 @@ impl Lab {
             Place::Outside => Some((super::addresses::OUTSIDE4, super::addresses::OUTSIDE6)),
         };
         let (v4, v6) = pair.ok_or_else(|| LabError::Unknown(place.to_string()))?;
-        Ok(match like {
-            Family::V4 => v4.into(),
-            Family::V6 => v6.into(),
-        })
+        Ok(family.pick(v4.into(), v6.into()))
     }
 
     /// Leaves the lab up when this process ends: namespaces and files stay, the servers in them do not. Gives the id for
@@ -242,20 +251,15 @@ impl Lab {
         self.claim.keep()
     }
 
+    pub(crate) fn responder(&self) -> &Responder {
+        &self.responder
+    }
+
+    pub(crate) fn service_list(&self) -> MutexGuard<'_, Vec<Service>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Arc<Pod>>> {
         self.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An IP version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the variants are their own names")]
-pub enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    /// Both, IPv4 first.
-    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
 }

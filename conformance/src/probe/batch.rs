@@ -3,17 +3,21 @@
 use super::{Answer, Outcome, Probe, Reply, Transport, sctp, wire};
 use crate::lab::{LabError, Netns, Place};
 use nix::{
+    cmsg_space,
     errno::Errno,
+    libc,
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
         resource::{Resource, getrlimit, setrlimit},
+        socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt},
     },
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    io::{self, Read},
+    io::{self, IoSliceMut, Read},
     net::{IpAddr, SocketAddr, SocketAddrV6},
+    os::fd::AsRawFd,
     thread,
     time::{Duration, Instant},
 };
@@ -215,6 +219,11 @@ impl<'a> Sender<'a> {
         };
         let socket = Socket::new(domain, kind, Some(protocol))?;
         socket.set_nonblocking(true)?;
+        if v6 {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+        } else {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+        }
         let source_port = if probe.transport == Transport::Icmp { 0 } else { probe.source_port };
         if probe.source.is_some() || source_port != 0 {
             socket.set_reuse_address(true)?;
@@ -269,9 +278,9 @@ impl<'a> Sender<'a> {
             return;
         };
         let probe = &self.probes[flight.index];
-        let reply = match flight.socket.take_error() {
-            Ok(Some(e)) | Err(e) => Some(Reply::bare(outcome_of(&e).unwrap_or(Outcome::Dropped))),
-            Ok(None) => flight.advance(probe),
+        let reply = match error_of(&flight.socket) {
+            Some(e) => Some(Reply::bare(outcome_of(&e).unwrap_or(Outcome::Dropped))),
+            None => flight.advance(probe),
         };
         match reply {
             Some(reply) => {
@@ -363,6 +372,28 @@ impl Flight {
 pub(crate) fn without_ip_header(packet: &[u8], v4: bool) -> &[u8] {
     let header = if v4 { packet.first().map_or(0, |b| usize::from(b & 15) * 4) } else { 0 };
     packet.get(header..).unwrap_or_default()
+}
+
+/// The error that waits on a socket, if there is one.
+///
+/// An ICMP error that comes back while `connect` still holds the socket, which in a lab is the rule, is only noted: it
+/// waits in the error queue (ip(7), `IP_RECVERR`), and `SO_ERROR` does not tell it.
+fn error_of(socket: &Socket) -> Option<io::Error> {
+    if let Ok(Some(e)) | Err(e) = socket.take_error() {
+        return Some(e);
+    }
+    let mut space = cmsg_space!([libc::sockaddr_in6; 1], libc::sock_extended_err);
+    let mut data = [0; 512];
+    let mut slices = [IoSliceMut::new(&mut data)];
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let message =
+        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags).ok()?;
+    message.cmsgs().ok()?.find_map(|c| match c {
+        ControlMessageOwned::Ipv4RecvErr(e, _) | ControlMessageOwned::Ipv6RecvErr(e, _) => {
+            Some(io::Error::from_raw_os_error(e.ee_errno.cast_signed()))
+        }
+        _ => None,
+    })
 }
 
 /// What an error of a socket says about the network; `None` if it says something about this machine only.

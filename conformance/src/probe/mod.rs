@@ -10,12 +10,20 @@
 
 mod batch;
 mod datagram;
+mod frames;
 mod question;
 mod responder;
 mod sctp;
+mod stream;
+mod traffic;
+mod udp_flow;
 mod wire;
 
 pub use batch::TIMEOUT;
 pub(crate) use batch::run;
+pub use frames::{Capture, Delivery, WAIT, contains};
 pub use question::{Answer, Outcome, Probe, Reply, Transport};
 pub(crate) use responder::Responder;
+pub use stream::Stream;
+pub use traffic::Side;
+pub use udp_flow::{Count, UdpFlow};

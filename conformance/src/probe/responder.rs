@@ -1,6 +1,6 @@
 //! The servers of a lab: one thread answers on the sockets of all its namespaces.
 
-use super::{datagram, sctp, wire};
+use super::{datagram, sctp, udp_flow, wire};
 use crate::lab::{LabError, Netns, Place};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -11,7 +11,11 @@ use std::{
     collections::HashMap,
     io::{self, Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
 };
 
@@ -30,6 +34,32 @@ struct Shared {
     epoll: Epoll,
     stop: EventFd,
     sockets: Mutex<Sockets>,
+    flows: Arc<Flows>,
+}
+
+/// The long-lived flows whose server ends are here.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    last: AtomicU64,
+    streams: Mutex<HashMap<u64, mpsc::Sender<Socket>>>,
+    datagrams: Mutex<HashMap<u64, Arc<udp_flow::Shared>>>,
+}
+
+impl Flows {
+    /// A number for a new flow.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Tells `flow` of its datagrams from now on.
+    pub(crate) fn register(&self, id: u64, flow: &Arc<udp_flow::Shared>) {
+        self.datagrams.lock().unwrap_or_else(PoisonError::into_inner).insert(id, flow.clone());
+    }
+
+    /// Ends [`Flows::register`].
+    pub(crate) fn forget(&self, id: u64) {
+        self.datagrams.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +91,7 @@ impl Responder {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed())?;
         let stop = EventFd::new().map_err(failed())?;
         epoll.add(&stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP)).map_err(failed())?;
-        let shared = Arc::new(Shared { epoll, stop, sockets: Mutex::default() });
+        let shared = Arc::new(Shared { epoll, stop, sockets: Mutex::default(), flows: Arc::default() });
         let thread = thread::Builder::new()
             .name("lab-servers".to_owned())
             .spawn({
@@ -82,6 +112,19 @@ impl Responder {
             self.shared.add(&mut table, Server { place: place.clone(), kind, socket })?;
         }
         Ok(())
+    }
+
+    /// The long-lived flows whose server ends are here.
+    pub(crate) fn flows(&self) -> &Arc<Flows> {
+        &self.shared.flows
+    }
+
+    /// A number for a new stream, and where its server end will come out.
+    pub(crate) fn expect_stream(&self) -> (u64, mpsc::Receiver<Socket>) {
+        let (give, take) = mpsc::channel();
+        let id = self.flows().next_id();
+        self.flows().streams.lock().unwrap_or_else(PoisonError::into_inner).insert(id, give);
+        (id, take)
     }
 
     /// Ends the servers of a place and their connections.
@@ -185,11 +228,17 @@ impl Shared {
                 Ok(0) | Err(_) => {
                     table.open.remove(&id);
                 }
-                Ok(_) => {}
+                Ok(length) => {
+                    if let Some(id_of_stream) = wire::read_stream_request(&buffer[..length])
+                        && let Some(server) = table.open.remove(&id)
+                    {
+                        self.hand_over(id_of_stream, server.socket);
+                    }
+                }
             },
             Kind::Udp => {
                 while let Some((length, way)) = datagram::receive(&server.socket, buffer) {
-                    answer_udp(server, &buffer[..length], &way);
+                    self.answer_udp(server, &buffer[..length], &way);
                 }
             }
             Kind::Sctp(ports) => {
@@ -199,6 +248,33 @@ impl Shared {
             }
         }
     }
+
+    /// Gives a connection to the stream that waits for it.
+    fn hand_over(&self, id: u64, socket: Socket) {
+        // If it cannot be unwatched it stays with the servers, and the stream reports that it did not come.
+        if self.epoll.delete(&socket).is_ok()
+            && let Some(stream) =
+                self.flows.streams.lock().unwrap_or_else(PoisonError::into_inner).remove(&id)
+        {
+            stream.send(socket).ok();
+        }
+    }
+
+    fn answer_udp(&self, server: &Server, request: &[u8], way: &datagram::Way) {
+        if let Some((id, number)) = wire::read_flow_datagram(request) {
+            let flow = self.flows.datagrams.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+            if let Some(flow) = flow {
+                flow.arrived_at_server(number, &server.socket, way);
+            }
+            return;
+        }
+        let (Some(token), Some(client)) = (request.get(..wire::TOKEN), way.peer()) else {
+            return;
+        };
+        let answer = [token, wire::answer(&server.place, client.ip()).as_bytes()].concat();
+        // An answer that its own host's firewall refuses is a lost answer, which the client will report.
+        datagram::answer(&server.socket, &answer, way).ok();
+    }
 }
 
 /// Says who is here. `None` if the client is gone already.
@@ -207,15 +283,6 @@ fn greet(socket: Socket, place: &Place) -> Option<Socket> {
     let client = socket.peer_addr().ok()?.as_socket()?;
     (&socket).write_all(wire::answer(place, client.ip()).as_bytes()).ok()?;
     Some(socket)
-}
-
-fn answer_udp(server: &Server, request: &[u8], way: &datagram::Way) {
-    let (Some(token), Some(client)) = (request.get(..wire::TOKEN), way.peer()) else {
-        return;
-    };
-    let answer = [token, wire::answer(&server.place, client.ip()).as_bytes()].concat();
-    // An answer that its own host's firewall refuses is a lost answer, which the client will report.
-    datagram::answer(&server.socket, &answer, way).ok();
 }
 
 fn answer_sctp(server: &Server, ports: &[u16], packet: &[u8], way: &datagram::Way) {
