@@ -62,6 +62,7 @@ impl Compiler {
                 selectors: Vec::new(),
             }) as u32;
             self.pod_ids.insert(key, id);
+            self.dirty.locals.insert(key);
             self.namespace_mut(namespace, &pod.key.namespace).pods.insert(id);
             id
         };

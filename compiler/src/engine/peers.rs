@@ -208,7 +208,7 @@ impl Placing<'_> {
         let set = program.everything_set(self.family());
         let key = Key::address(self.address);
         let there = self.desired.set(FAMILY, &set.0).is_some_and(|s| s.elements.contains_key(&key));
-        let old: &[Key] = if there { &[key.clone()] } else { &[] };
+        let old: &[Key] = if there { std::slice::from_ref(&key) } else { &[] };
         let new = if *place == Place::Everything { vec![(key.clone(), None)] } else { Vec::new() };
         self.put(set, old, new);
     }
@@ -248,7 +248,7 @@ impl Placing<'_> {
                 let verdict = Verdict::Goto(program.profile_chain(ports, family, orientation));
                 (key.clone(), Some(Box::new(Attributes { verdict: Some(verdict), ..Attributes::default() })))
             });
-            let old: &[Key] = if old.is_some() { &[key.clone()] } else { &[] };
+            let old: &[Key] = if old.is_some() { std::slice::from_ref(&key) } else { &[] };
             self.put(program.profile_map(family, orientation), old, element.into_iter().collect());
         }
     }

@@ -20,6 +20,7 @@ pub enum DataType {
 impl DataType {
     /// Bytes that matter.
     #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a width, never zero")]
     pub const fn len(self) -> usize {
         match self {
             Self::Ipv4Addr | Self::IfIndex => 4,
@@ -112,6 +113,7 @@ pub enum Field {
 impl Field {
     /// Bytes it yields.
     #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a width, never zero")]
     pub const fn len(self) -> usize {
         match self {
             Self::NfProto

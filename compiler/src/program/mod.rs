@@ -34,6 +34,9 @@ pub(crate) struct ProgramKey {
 /// Ports by name, to be resolved on each peer.
 pub(crate) type PortNames = Vec<(Protocol, Arc<str>)>;
 
+/// A block and what is cut out of it.
+pub(crate) type Block = (IpNet, Vec<IpNet>);
+
 /// What a peer selector's members are allowed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerPorts {
@@ -58,7 +61,7 @@ pub(crate) struct Program {
     /// By selector, what its members are allowed.
     pub(crate) peers: HashMap<SelectorId, PeerPorts>,
     /// Names allowed for every pod, or for every pod within a block.
-    pub(crate) named_blocks: Vec<(Option<(IpNet, Vec<IpNet>)>, PortNames)>,
+    pub(crate) named_blocks: Vec<(Option<Block>, PortNames)>,
     /// What ipBlocks allow; for a program that is not made of steps, all that it allows.
     pub(crate) blocks: Reach,
     /// Port profiles in use, by family, with the number of peers sent there.

@@ -1,8 +1,14 @@
 //! A program's chains: steps in the order of their cost, then deny.
 //!
-//! 1. ports that every peer may use, 2. `exact`: (peer, protocol, port), 3. peers that may do everything, 4. a map of the
-//! other peers to their port profile, 5. one step for each shared selector, 6. address ranges. Steps without content are
-//! left out. 4 sends a packet away, so 5 and 6 then stand in a tail chain of their own that the profiles go on to.
+//! 1. ports that every peer may use
+//! 2. `exact`: (peer, protocol, port)
+//! 3. peers that may do everything
+//! 4. a map of the other peers to their port profile
+//! 5. one look-up for each shared selector
+//! 6. address ranges
+//!
+//! Steps without content are left out. The map of 4 sends a packet away, so 5 and 6 then stand in a tail chain of their own
+//! that the profiles go on to.
 
 use super::{
     FAMILY, Program,

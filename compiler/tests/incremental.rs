@@ -1,0 +1,226 @@
+//! The compiler's output is a function of the state alone: any order and any batching of events ends in the ruleset of a
+//! compile from nothing, every Delta leads exactly there, and what is undone leaves nothing.
+
+use compiler::{
+    Compiler, Event,
+    config::{Config, Port},
+    delta::{Delta, Op},
+    ir::{Chain, Ruleset, Set, Table},
+};
+use policy_model::{
+    cluster::{Change, Cluster},
+    object::ObjectKey,
+    strategies,
+};
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+fn config() -> Config {
+    Config::new("node-1", "cni0")
+}
+
+/// Applies a Delta as the kernel would, and fails where the kernel would refuse.
+fn apply(ruleset: &mut Ruleset, delta: &Delta) {
+    for op in &delta.ops {
+        match op.clone() {
+            Op::AddTable { family } => {
+                assert!(ruleset.tables.insert(family, Table::default()).is_none(), "{op:?}");
+            }
+            Op::DeleteTable { family } => assert!(ruleset.tables.remove(&family).is_some(), "{op:?}"),
+            Op::AddCounter { family, name } => {
+                assert!(ruleset.tables.get_mut(&family).unwrap().counters.insert(name), "{op:?}");
+            }
+            Op::DeleteCounter { family, name } => {
+                assert!(ruleset.tables.get_mut(&family).unwrap().counters.remove(&name), "{op:?}");
+            }
+            Op::AddSet { family, name, spec } => {
+                let sets = &mut ruleset.tables.get_mut(&family).unwrap().sets;
+                assert!(sets.insert(name, Set::new(spec)).is_none(), "{op:?}");
+            }
+            Op::DeleteSet { family, name } => {
+                assert!(ruleset.tables.get_mut(&family).unwrap().sets.remove(&name).is_some(), "{op:?}");
+            }
+            Op::AddChain { family, name, base } => {
+                let chains = &mut ruleset.tables.get_mut(&family).unwrap().chains;
+                assert!(chains.insert(name, Chain { base, rules: Vec::new() }).is_none(), "{op:?}");
+            }
+            Op::DeleteChain { family, name } => {
+                let chain = ruleset.tables.get_mut(&family).unwrap().chains.remove(&name);
+                assert!(chain.expect("the chain is there").rules.is_empty(), "{op:?}");
+            }
+            Op::SetRules { family, chain, rules } => {
+                ruleset.tables.get_mut(&family).unwrap().chains.get_mut(&chain).unwrap().rules = rules;
+            }
+            Op::AddElements { family, set, spec, elements } => {
+                let set = ruleset.tables.get_mut(&family).unwrap().sets.get_mut(&set).unwrap();
+                assert_eq!(set.spec, spec);
+                for (key, value) in elements {
+                    assert!(set.elements.insert(key, value).is_none(), "{op:?}");
+                }
+            }
+            Op::DeleteElements { family, set, spec, elements } => {
+                let set = ruleset.tables.get_mut(&family).unwrap().sets.get_mut(&set).unwrap();
+                assert_eq!(set.spec, spec);
+                for (key, value) in elements {
+                    assert_eq!(set.elements.remove(&key), Some(value), "{op:?}");
+                }
+            }
+        }
+    }
+}
+
+fn settle(compiler: &mut Compiler, kernel: &mut Ruleset) {
+    apply(kernel, &compiler.commit());
+    for _ in 0..4 {
+        if compiler.settled() {
+            break;
+        }
+        apply(kernel, &compiler.commit());
+    }
+    assert!(compiler.settled(), "nothing waits for ever");
+}
+
+/// From nothing, in one batch.
+fn compiled(events: impl IntoIterator<Item = Event>) -> Ruleset {
+    let mut compiler = Compiler::new(config());
+    let mut kernel = Ruleset::default();
+    events.into_iter().for_each(|event| compiler.apply(event));
+    settle(&mut compiler, &mut kernel);
+    assert_eq!(kernel, *compiler.ruleset(), "the Delta leads to the ruleset");
+    kernel
+}
+
+/// The host's side of a pod, as a libcni result tells it.
+fn port_of(key: &ObjectKey, ips: &[IpAddr], n: u8) -> Port {
+    let pod = key.clone();
+    Port {
+        id: format!("{key}-{n}").into(),
+        pod,
+        ifindex: 10 + u32::from(n),
+        mac: [2, 0, 0, 0, 0, n],
+        addresses: ips.to_vec(),
+    }
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let port = (strategies::pod_key(), 0u8..6, any::<bool>()).prop_map(|(key, n, there)| {
+        let ip = IpAddr::from([10, 244, 1, 2 + n]);
+        let port = port_of(&key, &[ip], n);
+        if there { Event::Port(port) } else { Event::PortDeleted(port.id) }
+    });
+    let change = strategies::change().prop_map(Event::Cluster);
+    prop::collection::vec(prop_oneof![6 => change, 1 => port], 0..40)
+}
+
+/// What is left of the events: the last word on every object.
+fn state(events: &[Event]) -> Vec<Event> {
+    let mut cluster = Cluster::new();
+    let mut ports = std::collections::BTreeMap::new();
+    for event in events {
+        match event {
+            Event::Cluster(change) => cluster.apply(change.clone()),
+            Event::Port(port) => {
+                ports.insert(port.id.clone(), port.clone());
+            }
+            Event::PortDeleted(id) => {
+                ports.remove(id);
+            }
+        }
+    }
+    let changes: Vec<_> = cluster.changes().collect();
+    changes.into_iter().map(Event::Cluster).chain(ports.into_values().map(Event::Port)).collect()
+}
+
+fn undo(event: &Event) -> Event {
+    Event::Cluster(match event {
+        Event::Cluster(Change::Pod(pod)) => Change::PodDeleted(pod.key.clone()),
+        Event::Cluster(Change::Namespace(namespace)) => Change::NamespaceDeleted(namespace.name.clone()),
+        Event::Cluster(Change::Policy(policy)) => Change::PolicyDeleted(policy.key.clone()),
+        Event::Cluster(Change::Node(node)) => Change::NodeDeleted(node.name.clone()),
+        Event::Port(port) => return Event::PortDeleted(port.id.clone()),
+        other => return other.clone(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_batching_ends_in_the_same_ruleset(events in events(), cuts in prop::collection::vec(any::<bool>(), 40)) {
+        let mut compiler = Compiler::new(config());
+        let mut kernel = Ruleset::default();
+        for (event, cut) in events.iter().zip(&cuts) {
+            compiler.apply(event.clone());
+            if *cut {
+                apply(&mut kernel, &compiler.commit());
+                prop_assert_eq!(&kernel, compiler.ruleset());
+            }
+        }
+        settle(&mut compiler, &mut kernel);
+        prop_assert_eq!(&kernel, compiler.ruleset());
+        let fresh = compiled(state(&events));
+        prop_assert!(kernel == fresh, "{:#?}", compiler::delta::diff(&fresh, &kernel));
+    }
+
+    #[test]
+    fn any_order_ends_in_the_same_ruleset(events in events(), seed in any::<u64>()) {
+        let state = state(&events);
+        let mut shuffled = state.clone();
+        let mut random = seed | 1;
+        for i in (1..shuffled.len()).rev() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            shuffled.swap(i, (random >> 33) as usize % (i + 1));
+        }
+        prop_assert_eq!(compiled(state), compiled(shuffled));
+    }
+
+    #[test]
+    fn what_is_undone_leaves_nothing(events in events()) {
+        let mut compiler = Compiler::new(config());
+        let mut kernel = Ruleset::default();
+        for event in &events {
+            compiler.apply(event.clone());
+        }
+        settle(&mut compiler, &mut kernel);
+        for event in state(&events).iter().rev() {
+            compiler.apply(undo(event));
+            apply(&mut kernel, &compiler.commit());
+        }
+        settle(&mut compiler, &mut kernel);
+        prop_assert_eq!(kernel, compiled([]));
+        let stats = compiler.stats();
+        prop_assert_eq!((stats.pods, stats.policies, stats.selectors, stats.programs, stats.strings), (0, 0, 0, 0, 0));
+    }
+
+    #[test]
+    fn an_event_and_its_undoing_cost_nothing(events in events(), change in strategies::change()) {
+        let mut compiler = Compiler::new(config());
+        events.iter().for_each(|event| compiler.apply(event.clone()));
+        let _ = compiler.commit();
+        while !compiler.settled() {
+            let _ = compiler.commit();
+        }
+        let before = state(&events);
+        let mut cluster = Cluster::new();
+        for event in &before {
+            if let Event::Cluster(change) = event {
+                cluster.apply(change.clone());
+            }
+        }
+        compiler.apply(Event::Cluster(change.clone()));
+        let restored = match &change {
+            Change::Pod(pod) => cluster.pod(&pod.key).cloned().map_or(Change::PodDeleted(pod.key.clone()), Change::Pod),
+            Change::Policy(policy) => {
+                cluster.policy(&policy.key).cloned().map_or(Change::PolicyDeleted(policy.key.clone()), Change::Policy)
+            }
+            Change::PodDeleted(key) => cluster.pod(key).cloned().map_or(change.clone(), Change::Pod),
+            Change::PolicyDeleted(key) => cluster.policy(key).cloned().map_or(change.clone(), Change::Policy),
+            _ => return Ok(()),
+        };
+        compiler.apply(Event::Cluster(restored));
+        let delta = compiler.commit();
+        // A program made for nothing may come and go; nothing that decides may be touched.
+        let touched = delta.ops.iter().filter(|op| matches!(op, Op::AddElements { set, .. } | Op::DeleteElements { set, .. } if set.starts_with("egress") || set.starts_with("ingress")));
+        prop_assert_eq!(touched.count(), 0, "{:?}", delta);
+    }
+}
