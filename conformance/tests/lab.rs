@@ -32,6 +32,11 @@ fn expect(lab: &Lab, wanted: Outcome, probes: &[Probe]) -> Vec<Reply> {
     replies
 }
 
+/// A table `inet test` with these rules on the forward path, before everybody else's.
+fn firewall(rules: &str) -> String {
+    format!("table inet test {{\nchain forward {{\ntype filter hook forward priority -10;\n{rules}\n}}\n}}\n")
+}
+
 /// A probe of every transport and both families.
 fn every_probe(from: impl Into<Place>, to: impl Fn(Family) -> IpAddr) -> Vec<Probe> {
     let from = from.into();
@@ -200,22 +205,17 @@ fn a_host_port_leads_to_its_pod_while_the_pod_lives() {
 #[test]
 fn a_dropped_probe_is_seen_to_be_dropped_and_a_rejected_one_refused() {
     let (lab, [a, b, c]) = three_pods("dropped");
-    let rules = format!(
-        "table inet test {{ chain forward {{ type filter hook forward priority -10;\n\
-         ip daddr {} drop\n ip6 daddr {} drop\n\
-         ip daddr {} reject\n ip6 daddr {} reject\n }} }}",
-        b.ipv4(),
-        b.ipv6(),
-        c.ipv4(),
-        c.ipv6()
-    );
+    let to = |pod: &Pod, verdict| {
+        format!("ip daddr {} {verdict}\nip6 daddr {} {verdict}\n", pod.ipv4(), pod.ipv6())
+    };
+    let rules = firewall(&(to(&b, "drop") + &to(&c, "reject")));
     lab.nft(1, &rules).expect("the rules");
     for family in Family::BOTH {
         // Same-node traffic is bridged: that it is dropped shows that br_netfilter is on.
         expect(&lab, Outcome::Dropped, &Transport::ALL.map(|t| Probe::new(t, &a, b.address(family), 80)));
         let refused = [Transport::Tcp, Transport::Udp].map(|t| Probe::new(t, &a, c.address(family), 80));
         expect(&lab, Outcome::Refused, &refused);
-        expect(&lab, Outcome::Allowed, &[Probe::tcp(&c, a.address(family), 80)]);
+        expect(&lab, Outcome::Allowed, &[Probe::tcp(Place::Outside, a.address(family), 80)]);
     }
     let nowhere = Probe::tcp(&a, [172, 16, 9, 9], 80);
     lab.exec(&a, &["ip", "route", "del", "default"]).expect("the route is gone");
@@ -235,9 +235,8 @@ fn a_closed_port_is_refused() {
 #[test]
 fn two_thousand_probes_take_under_two_seconds_when_most_are_dropped() {
     let (lab, [a, b, c]) = three_pods("many");
-    let rules =
-        "table inet test { chain forward { type filter hook forward priority -10; tcp dport != 80 drop; } }";
-    lab.nft(1, rules).expect("the rules");
+    let rules = firewall("ct direction original tcp dport != 80 drop");
+    lab.nft(1, &rules).expect("the rules");
     let ports = [80, 443, 5432, 8080, 9000];
     let pairs = [(&a, &b), (&b, &a), (&a, &c), (&b, &c)];
     let probes: Vec<_> = (0..2000)
@@ -265,8 +264,7 @@ fn two_thousand_probes_take_under_two_seconds_when_most_are_dropped() {
 #[test]
 fn a_stream_counts_its_bytes_in_both_directions_until_it_is_cut() {
     let (lab, [a, b, c]) = three_pods("stream");
-    let cut =
-        "table inet test { chain forward { type filter hook forward priority -10; meta l4proto tcp drop; } }";
+    let cut = firewall("meta l4proto tcp drop");
     let streams = [
         lab.open_stream(&a, (b.ipv4(), 80).into()).expect("same node"),
         lab.open_stream(&a, (c.ipv6(), 80).into()).expect("other node"),
@@ -282,7 +280,7 @@ fn a_stream_counts_its_bytes_in_both_directions_until_it_is_cut() {
         stream.send(Side::Server, true);
         assert!(stream.flows(Side::Client, Duration::from_secs(1)));
     }
-    lab.nft(1, cut).expect("the cut");
+    lab.nft(1, &cut).expect("the cut");
     for stream in &streams {
         for side in Side::BOTH {
             assert_eq!(stream.received_during(side, Duration::from_millis(100)), 0);
@@ -295,7 +293,7 @@ fn a_stream_counts_its_bytes_in_both_directions_until_it_is_cut() {
         assert!(wait(|| stream.ended(Side::Server)));
         assert!(stream.flows(Side::Client, Duration::from_secs(3)), "the other half goes on");
     }
-    let blocked = lab.nft(1, cut).and_then(|()| lab.open_stream(&a, (b.ipv4(), 80).into()).map(drop));
+    let blocked = lab.nft(1, &cut).and_then(|()| lab.open_stream(&a, (b.ipv4(), 80).into()).map(drop));
     assert!(matches!(blocked, Err(LabError::NotEstablished { .. })), "{blocked:?}");
 }
 
@@ -308,10 +306,7 @@ fn a_udp_flow_knows_each_datagram_that_was_lost() {
     assert_eq!((up.lost, down.lost), (vec![], vec![]), "nothing is lost without a reason");
     assert_eq!((up.sent, down.sent), (up.received, down.received));
 
-    let rules = format!(
-        "table inet test {{ chain forward {{ type filter hook forward priority -10; ip daddr {} udp dport 80 drop; }} }}",
-        b.ipv4()
-    );
+    let rules = firewall(&format!("ip daddr {} udp dport 80 drop", b.ipv4()));
     lab.nft(1, &rules).expect("the rules");
     for _ in 0..3 {
         flow.send(Side::Client, true);

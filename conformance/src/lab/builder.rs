@@ -71,6 +71,7 @@ impl LabBuilder {
         outside::wire(&switch, &outside, &nodes.iter().map(Node::netns).collect::<Vec<_>>())?;
         in_parallel(&nodes, |node| node.configure(self.nodes))?;
         outside::configure(&outside, self.nodes)?;
+        outside::wait_for_underlay(&switch, self.nodes)?;
 
         let responder = Responder::start()?;
         Lab::new(claim, responder, nodes, outside, self.ports)

@@ -1,8 +1,21 @@
 //! One network namespace: threads and programs that work inside it.
 
 use super::{LabError, shell};
-use nix::sched::{CloneFlags, setns};
-use std::{fs::File, process::Command, thread};
+use nix::{
+    ifaddrs::getifaddrs,
+    net::if_::InterfaceFlags,
+    sched::{CloneFlags, setns},
+};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a link may take to come up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A network namespace that `ip netns` knows by name.
 ///
@@ -83,6 +96,31 @@ impl Netns {
     /// [`LabError::Command`] with nft's own message.
     pub fn nft(&self, text: &str) -> Result<(), LabError> {
         self.exec_with(&["nft", "-f", "-"], text).map(drop)
+    }
+
+    /// Waits until these links carry packets. A veth that was just set up needs a moment: the kernel notices its carrier
+    /// in a work queue, and until then its bridge port is closed and its queue drops.
+    pub(crate) fn wait_until_running(&self, links: &[&str]) -> Result<(), LabError> {
+        self.enter(|| {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let running: BTreeSet<String> = getifaddrs()
+                    .map_err(LabError::io(format!("the links of {}", self.name)))?
+                    .filter(|i| i.flags.contains(InterfaceFlags::IFF_RUNNING))
+                    .map(|i| i.interface_name)
+                    .collect();
+                let Some(missing) = links.iter().find(|&&l| !running.contains(l)) else {
+                    return Ok(());
+                };
+                if Instant::now() > deadline {
+                    return Err(LabError::Invalid(format!(
+                        "link {missing} of {} does not come up",
+                        self.name
+                    )));
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        })?
     }
 
     /// Writes `net.…` sysctls, given as `(path under /proc/sys/net, value)`.

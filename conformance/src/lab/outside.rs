@@ -39,6 +39,12 @@ pub(crate) fn configure(outside: &Netns, nodes: u8) -> Result<(), LabError> {
     shell::ip_batch_in(outside.name(), &lines)
 }
 
+/// Waits until every port of the switch carries packets: those of the nodes, and the outside host's.
+pub(crate) fn wait_for_underlay(switch: &Netns, nodes: u8) -> Result<(), LabError> {
+    let ports: Vec<String> = (0..=nodes).map(|i| format!("p{i}")).collect();
+    switch.wait_until_running(&ports.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 /// What must hold before the outside host's `eth0` appears.
 pub(crate) fn prepare(outside: &Netns) -> Result<(), LabError> {
     outside.sysctl(&[

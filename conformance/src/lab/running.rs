@@ -164,6 +164,8 @@ impl Lab {
         in_parallel(&pods, |(pod, spec)| {
             let node = self.node(pod.node());
             pod.configure()?;
+            pod.netns().wait_until_running(&["eth0"])?;
+            node.netns().wait_until_running(&["cni0", pod.host_veth()])?;
             cni_files::write_results(&node.cni_dir(), pod, node.bridge_mac())?;
             self.responder.serve(pod.netns(), &Place::from(pod), spec.ports.as_deref().unwrap_or(&self.ports))
         })?;

@@ -15,7 +15,7 @@ use std::{
     net::{Shutdown, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -41,6 +41,8 @@ struct Shared {
     ends: PerSide<StreamEnd>,
     client: Socket,
     server: Socket,
+    /// How often the thread has emptied both ends.
+    rounds: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -76,8 +78,13 @@ impl Stream {
             .recv_timeout(CONNECT)
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server did not get the first bytes"))?;
         client.set_nonblocking(true)?;
-        let shared =
-            Arc::new(Shared { ends: PerSide::default(), client, server, stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            ends: PerSide::default(),
+            client,
+            server,
+            rounds: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        });
         let thread = thread::Builder::new().name("lab-stream".to_owned()).spawn({
             let shared = shared.clone();
             move || shared.pump()
@@ -108,9 +115,10 @@ impl Stream {
         get(&self.shared.ends.of(side).sent)
     }
 
-    /// Bytes that one end receives during `time` from now.
+    /// Bytes that one end receives during `time` from now. What its kernel had before is not among them.
     #[must_use]
     pub fn received_during(&self, side: Side, time: Duration) -> u64 {
+        self.empty();
         let before = self.received(side);
         thread::sleep(time);
         self.received(side) - before
@@ -119,8 +127,16 @@ impl Stream {
     /// Waits until one end has received something more. Gives whether it did.
     #[must_use]
     pub fn flows(&self, side: Side, within: Duration) -> bool {
+        self.empty();
         let before = self.received(side);
         wait_until(within, || self.received(side) > before)
+    }
+
+    /// Waits until everything that has arrived by now is counted.
+    fn empty(&self) {
+        let before = get(&self.shared.rounds);
+        // The round that is under way may have passed the socket already; the one after it has not.
+        wait_until(CONNECT, || get(&self.shared.rounds) >= before + 2);
     }
 
     /// Whether one end has seen the other's FIN or a reset.
@@ -166,6 +182,7 @@ impl Shared {
                     end.sent.fetch_add(written as u64, Ordering::SeqCst);
                 }
             }
+            self.rounds.fetch_add(1, Ordering::SeqCst);
             next += EVERY;
             thread::sleep(next.saturating_duration_since(Instant::now()));
         }
