@@ -12,6 +12,7 @@ mod engine;
 mod index;
 pub mod ir;
 mod program;
+pub mod reach;
 pub mod sim;
 pub mod skeleton;
 pub mod text;

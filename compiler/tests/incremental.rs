@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use std::net::IpAddr;
 
 fn config() -> Config {
-    Config::new("node-1", "cni0")
+    Config::new("w1", "cni0")
 }
 
 /// Applies a Delta as the kernel would, and fails where the kernel would refuse.

@@ -103,7 +103,8 @@ pub fn reach(
         Direction::Egress => (initiator, responder),
         Direction::Ingress => (responder, initiator),
     };
-    let mut reader = Reader { table, view: View { address, own, peer, orientation }, known: table::Known::default() };
+    let mut reader =
+        Reader { table, view: View { address, own, peer, orientation }, known: table::Known::default() };
     let allowed = match verdict {
         Verdict::Drop => Region::none(),
         Verdict::Return => Region::all(address),
@@ -122,11 +123,8 @@ struct Reader<'a> {
     known: table::Known<'a>,
 }
 
-/// What a rule does with a part of the region.
-struct Part<'a> {
-    verdict: &'a Verdict,
-    region: Region,
-}
+/// A verdict, and the part of the region that gets it.
+type Part<'a> = (&'a Verdict, Region);
 
 impl<'a> Reader<'a> {
     /// What of `region` comes back from the chain to where it was entered.
@@ -135,26 +133,28 @@ impl<'a> Reader<'a> {
             return Err(Unclear::TooDeep { chain: name.clone() });
         }
         let chain = self.table.chains.get(name).ok_or_else(|| Unclear::NoChain { chain: name.clone() })?;
-        let mut back = Region::none();
+        let mut back = Vec::new();
         for (index, rule) in chain.rules.iter().enumerate() {
             if region.is_empty() {
                 break;
             }
             let unclear = |why| Unclear::Rule { chain: name.clone(), rule: index, why };
             let parts = self.rule(&rule.statements, &region).map_err(unclear)?;
-            for part in &parts {
-                region = region.difference(&part.region);
+            let (verdicts, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            if !parts.is_empty() {
+                region = region.difference(&Region::union_of(&parts));
             }
-            for Part { verdict, region: part } in parts {
+            for (verdict, part) in verdicts.into_iter().zip(parts) {
                 match verdict {
                     Verdict::Drop => {}
-                    Verdict::Return => back = back.union(&part),
-                    Verdict::Goto(to) => back = back.union(&self.chain(to, part, depth + 1)?),
+                    Verdict::Return => back.push(part),
+                    Verdict::Goto(to) => back.push(self.chain(to, part, depth + 1)?),
                     Verdict::Jump(to) => region = region.union(&self.chain(to, part, depth + 1)?),
                 }
             }
         }
-        Ok(back.union(&region))
+        back.push(region);
+        Ok(Region::union_of(&back))
     }
 
     /// The parts of `region` that the rule has a verdict for; the rest goes on to the next rule.
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
                 break;
             }
             match statement {
-                Statement::Verdict(verdict) => return Ok(vec![Part { verdict, region: matched }]),
+                Statement::Verdict(verdict) => return Ok(vec![(verdict, matched)]),
                 Statement::VerdictMap(key, map) => return self.verdict_map(key, map, &matched),
                 Statement::Lookup { key, set, negate } => {
                     matched = self.look_up(key, set, *negate, &matched)?;

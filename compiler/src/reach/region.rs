@@ -19,7 +19,7 @@ pub(super) struct Region {
 
 /// Every protocol with ports, all of them.
 pub(super) fn all_ports() -> PortSet {
-    PortSet { other: false, ..PortSet::all() }
+    PortSet::all().difference(&PortSet::others())
 }
 
 /// All ports of one protocol.
@@ -36,9 +36,7 @@ pub(super) fn ports_of_all(ranges: &PortRanges) -> PortSet {
 pub(super) const fn whole_family(of: IpAddr) -> (IpAddr, IpAddr) {
     match of {
         IpAddr::V4(_) => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::BROADCAST)),
-        IpAddr::V6(_) => {
-            (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)))
-        }
+        IpAddr::V6(_) => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::from_bits(u128::MAX))),
     }
 }
 
@@ -61,6 +59,19 @@ impl Region {
         Self { open: self.open.union(&other.open), blind: self.blind.union(&other.blind) }
     }
 
+    /// The union of many, in one sweep.
+    pub(super) fn union_of(regions: &[Self]) -> Self {
+        let all = |of: fn(&Self) -> &Reach| {
+            let ranges = regions.iter().flat_map(|region| of(region).ranges());
+            ranges.map(|(lo, hi, ports)| (lo, hi, ports.clone())).collect()
+        };
+        match regions {
+            [] => Self::none(),
+            [one] => one.clone(),
+            _ => Self { open: all(|region| &region.open), blind: all(|region| &region.blind) },
+        }
+    }
+
     pub(super) fn difference(&self, other: &Self) -> Self {
         Self { open: self.open.difference(&other.open), blind: self.blind.difference(&other.blind) }
     }
@@ -72,7 +83,10 @@ impl Region {
 
     /// Packets of these protocols and ports; `blind` counts for packets without a readable port.
     pub(super) fn restricted(&self, open: &PortSet, blind: &PortSet) -> Self {
-        Self { open: self.open.restricted_to(open), blind: self.blind.restricted_to(blind) }
+        let cut = |reach: &Reach, by: &PortSet| -> Reach {
+            reach.ranges().map(|(lo, hi, ports)| (lo, hi, ports.intersection(by))).collect()
+        };
+        Self { open: cut(&self.open, open), blind: cut(&self.blind, blind) }
     }
 
     /// Whether it has packets of protocols other than TCP, UDP and SCTP. These are one class: a rule can tell them apart,

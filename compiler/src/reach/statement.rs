@@ -112,10 +112,16 @@ impl View {
             Statement::Compare(field, op, value) => (*field, value.to_vec()..=value.to_vec(), *op),
             Statement::Range(field, lo, hi) => (*field, lo.to_vec()..=hi.to_vec(), CmpOp::Eq),
             Statement::Prefix(field, start) => (*field, prefix(*field, start), CmpOp::Eq),
-            Statement::Masked(..) => return unclear("tests single bits of what a reach tells apart or does not know"),
+            Statement::Masked(..) => {
+                return unclear("tests single bits of what a reach tells apart or does not know");
+            }
             Statement::CtState(_) => return unclear("depends on the state of the connection"),
             Statement::Limit { .. } => return unclear("depends on how many packets there are"),
-            Statement::Lookup { .. } | Statement::VerdictMap(..) | Statement::Counter(_) | Statement::Log { .. } | Statement::Verdict(_) => return Ok(region),
+            Statement::Lookup { .. }
+            | Statement::VerdictMap(..)
+            | Statement::Counter(_)
+            | Statement::Log { .. }
+            | Statement::Verdict(_) => return Ok(region),
         };
         match self.role(field) {
             Role::Peer => match (address(range.start()), address(range.end())) {
@@ -135,9 +141,7 @@ impl View {
                 let ports = if op == CmpOp::Eq { inside } else { PortSet::all().difference(&inside) };
                 Ok(region.restricted(&ports, &ports))
             }
-            Role::Port if region.has_others() => {
-                unclear("reads a port of protocols that may have none")
-            }
+            Role::Port if region.has_others() => unclear("reads a port of protocols that may have none"),
             Role::Port => match (two_bytes(range.start()), two_bytes(range.end())) {
                 (Some(lo), Some(hi)) => {
                     let inside = PortRanges::from_iter([(lo, hi)]);
@@ -155,8 +159,7 @@ impl View {
 
 /// Packets of a reach are new, established, invalid or untracked, and any of these.
 fn constant_state(states: CtStates) -> Option<bool> {
-    let spoken_of =
-        CtStates::INVALID.0 | CtStates::ESTABLISHED.0 | CtStates::NEW.0 | CtStates::UNTRACKED.0;
+    let spoken_of = CtStates::INVALID.0 | CtStates::ESTABLISHED.0 | CtStates::NEW.0 | CtStates::UNTRACKED.0;
     match states.0 & spoken_of {
         0 => Some(false),
         all if all == spoken_of => Some(true),
@@ -166,15 +169,15 @@ fn constant_state(states: CtStates) -> Option<bool> {
 
 /// The packets of the protocols with these numbers; `None` if it has some of those that are one class, but not all, and
 /// the region has packets of them.
-pub(super) fn protocols(numbers: &RangeInclusive<u8>, region_has_others: bool) -> Option<PortSet> {
+fn protocols(numbers: &RangeInclusive<u8>, region_has_others: bool) -> Option<PortSet> {
     let named: Vec<_> = Protocol::ALL.into_iter().filter(|p| numbers.contains(&p.number())).collect();
     let all = *numbers == (0..=u8::MAX);
     let has_others = numbers.clone().count() > named.len();
     if has_others && !all && region_has_others {
         return None;
     }
-    let ports = named.into_iter().fold(PortSet::none(), |set, p| set.union(&region::protocol(p)));
-    Some(PortSet { other: all, ..ports })
+    let others = if all { PortSet::others() } else { PortSet::none() };
+    Some(named.into_iter().fold(others, |set, p| set.union(&region::protocol(p))))
 }
 
 /// All values that begin with these bytes.

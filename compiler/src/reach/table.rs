@@ -3,7 +3,7 @@
 use super::{
     Part, Reader,
     region::{self, Region},
-    statement::{Role, View, address, protocols, two_bytes},
+    statement::{Role, View, address, two_bytes},
 };
 use crate::ir::{Field, Name, Set, Verdict};
 use policy_model::{
@@ -60,14 +60,19 @@ impl<'a> Reader<'a> {
         region: &Region,
     ) -> Result<Region, String> {
         let contents = self.contents(key, set, region)?;
-        let held = contents.split(region).into_iter().fold(Region::none(), |all, part| all.union(&part));
+        let held = Region::union_of(&contents.split(region));
         if !negate {
             return Ok(held);
         }
         let rest = region.difference(&held);
+        if !key.iter().any(|field| self.view.role(*field) == Role::Port) {
+            return Ok(rest);
+        }
+        if region.has_others() {
+            return Err(format!("a port of protocols that may have none is looked up in set {set}"));
+        }
         // Without a readable port there is no key, and the rule does not match.
-        let asks_port = key.iter().any(|field| self.view.role(*field) == Role::Port);
-        Ok(if asks_port { Region { blind: Reach::none(), ..rest } } else { rest })
+        Ok(Region { blind: Reach::none(), ..rest })
     }
 
     /// The parts of `region` that a verdict map holds, by verdict.
@@ -81,17 +86,23 @@ impl<'a> Reader<'a> {
         let regions = contents.split(region);
         let parts = contents.verdicts.iter().zip(regions).map(|(verdict, region)| {
             let verdict = verdict.ok_or_else(|| format!("map {map} has an element without a verdict"))?;
-            Ok(Part { verdict, region })
+            Ok((verdict, region))
         });
-        parts.filter(|part| part.as_ref().map_or(true, |p| !p.region.is_empty())).collect()
+        parts.filter(|part| part.as_ref().map_or(true, |(_, region)| !region.is_empty())).collect()
     }
 
-    fn contents(&mut self, key: &'a [Field], name: &'a Name, region: &Region) -> Result<Rc<Contents<'a>>, String> {
+    fn contents(
+        &mut self,
+        key: &'a [Field],
+        name: &'a Name,
+        region: &Region,
+    ) -> Result<Rc<Contents<'a>>, String> {
         let set = self.table.sets.get(name).ok_or_else(|| format!("set {name} does not exist"))?;
         let contents = match self.known.0.get(&(name, key)) {
             Some(contents) => contents.clone(),
             None => {
-                let contents = Rc::new(Contents::of(&self.view, key, set).map_err(|why| format!("set {name} {why}"))?);
+                let contents =
+                    Rc::new(Contents::of(&self.view, key, set).map_err(|why| format!("set {name} {why}"))?);
                 self.known.0.insert((name, key), contents.clone());
                 contents
             }
@@ -153,13 +164,23 @@ impl<'a> Contents<'a> {
             }
             rows.extend(row);
         }
-        let by_port = roles.contains(&Role::Port);
-        contents.entries = entries(rows, by_port, roles.contains(&Role::Protocol));
+        contents.entries = entries(rows, roles.contains(&Role::Port), roles.contains(&Role::Protocol));
+        let apart = |a: &Entry, b: &Entry| a.hi < b.lo || (a.lo, a.hi) == (b.lo, b.hi);
+        if contents.entries.windows(2).any(|pair| !apart(&pair[0], &pair[1])) {
+            return Err("has ranges that overlap");
+        }
         Ok(contents)
     }
 
     /// The row with one part of the key taken into account; `None` if no packet of the walk has such a part.
-    fn limit(&mut self, view: &View, row: Row, role: Role, lo: &[u8], hi: &[u8]) -> Result<Option<Row>, &'static str> {
+    fn limit(
+        &mut self,
+        view: &View,
+        row: Row,
+        role: Role,
+        lo: &[u8],
+        hi: &[u8],
+    ) -> Result<Option<Row>, &'static str> {
         const UNFIT: &str = "has an element whose bytes do not fit its key";
         match role {
             Role::Peer => {
@@ -226,7 +247,8 @@ fn entries(mut rows: Vec<Row>, by_port: bool, by_protocol: bool) -> Vec<Entry> {
             };
             let named = Protocol::ALL.into_iter().fold(PortSet::none(), |set, p| set.with(p, ports(p)));
             // A key without protocol and port is about every packet; one with a port about none whose port is unread.
-            let open = PortSet { other: !by_port && !by_protocol, ..named.clone() };
+            let others = if by_port || by_protocol { PortSet::none() } else { PortSet::others() };
+            let open = named.union(&others);
             let blind = if by_port { PortSet::none() } else { named };
             Entry { lo: same[0].lo, hi: same[0].hi, open, blind, verdict: same[0].verdict }
         })
