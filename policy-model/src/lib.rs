@@ -10,6 +10,7 @@ pub mod admission;
 pub mod cluster;
 pub mod field;
 pub mod labels;
+pub mod manifest;
 pub mod object;
 pub mod policy;
 pub mod portset;

@@ -1,0 +1,278 @@
+//! From a document's tree to the objects in it, by `apiVersion` and `kind`.
+
+use super::{
+    Located, Object, Parsed, Problem, Skipped, Workload,
+    fields::{self, Fields},
+    location::{Location, Mark},
+    schema, suggest,
+    tree::{Data, Fault, Node},
+};
+use crate::{
+    admission::{self, ObjectRef, Rejection},
+    field::FieldPath,
+};
+use k8s_openapi::{
+    api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    serde::de::DeserializeOwned,
+};
+use serde_path_to_error::Segment;
+use std::sync::Arc;
+
+/// The kinds that policy needs, with the only version of each that a cluster of today serves.
+const KINDS: [(&str, &str); 12] = [
+    ("Pod", "v1"),
+    ("Namespace", "v1"),
+    ("Node", "v1"),
+    ("Service", "v1"),
+    ("NetworkPolicy", "networking.k8s.io/v1"),
+    ("Deployment", "apps/v1"),
+    ("StatefulSet", "apps/v1"),
+    ("DaemonSet", "apps/v1"),
+    ("ReplicaSet", "apps/v1"),
+    ("Job", "batch/v1"),
+    ("CronJob", "batch/v1"),
+    ("ReplicationController", "v1"),
+];
+
+/// Where a workload's pod template is.
+const TEMPLATE: [&str; 2] = ["spec", "template"];
+/// Where a CronJob's pod template is.
+const CRON_TEMPLATE: [&str; 4] = ["spec", "jobTemplate", "spec", "template"];
+
+/// Collects what a text holds.
+pub(super) struct Reader {
+    pub(super) file: Arc<str>,
+    pub(super) parsed: Parsed,
+}
+
+/// What a list of one kind says about its items, which need not say it again.
+#[derive(Clone, Copy)]
+struct Inherited<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+}
+
+impl Reader {
+    /// A document that cannot be read.
+    pub(super) fn refuse_document(&mut self, fault: Fault) {
+        let Fault { at, message, help } = fault;
+        self.problem(at, None, FieldPath::root(), None, message, help);
+    }
+
+    /// A document: an object, or a list of them.
+    pub(super) fn document(&mut self, node: &Node) {
+        self.object(node, None);
+    }
+
+    fn object(&mut self, node: &Node, inherited: Option<Inherited<'_>>) {
+        if node.as_map().is_none() {
+            let message = "a document must be an object: a map with apiVersion, kind and metadata";
+            return self.problem(node.at, None, FieldPath::root(), None, message.to_owned(), None);
+        }
+        let text = |field| node.get(field).and_then(|value| value.as_text()).filter(|text| !text.is_empty());
+        let api_version = text("apiVersion").or(inherited.map(|list| list.api_version));
+        let kind = text("kind").or(inherited.map(|list| list.kind));
+        let (Some(api_version), Some(kind)) = (api_version, kind) else {
+            let missing = if kind.is_none() { "kind" } else { "apiVersion" };
+            let help = "every Kubernetes object says its apiVersion and kind".to_owned();
+            let message = format!("the object has no {missing}");
+            return self.problem(node.at, None, FieldPath::root(), None, message, Some(help));
+        };
+        match kind.strip_suffix("List").zip(node.get("items")) {
+            Some((of, items)) => self.list(node, items, Inherited { api_version, kind: of }),
+            None => self.known_or_skipped(node, api_version, kind),
+        }
+    }
+
+    /// The items of a list stand each for itself; a fault of the list's own map concerns them all.
+    fn list(&mut self, list: &Node, items: &Node, inherited: Inherited<'_>) {
+        let faults = list.as_map().map(|map| map.faults.as_slice()).unwrap_or_default();
+        if !faults.is_empty() {
+            return faults.iter().for_each(|fault| self.refuse_document(fault.clone()));
+        }
+        // A plain `List` says nothing about its items.
+        let inherited = Some(inherited).filter(|list| !list.kind.is_empty());
+        match &items.data {
+            Data::List(items) => items.iter().for_each(|item| self.object(item, inherited)),
+            _ if items.is_null() => {}
+            _ => {
+                let path = FieldPath::root().field("items");
+                self.problem(items.at, None, path, None, "items must be a list".to_owned(), None);
+            }
+        }
+    }
+
+    fn known_or_skipped(&mut self, node: &Node, api_version: &str, kind: &str) {
+        let object = object_ref(node, kind);
+        let version_of =
+            |kind: &str| KINDS.iter().find(|(known, _)| *known == kind).map(|(_, version)| *version);
+        let (field, message, help) = match version_of(kind) {
+            Some(version) if version == api_version => return self.known(node, kind, object),
+            // Someone else's kind of the same name, such as projectcalico.org/v3 NetworkPolicy.
+            Some(_) if is_foreign(api_version) => return self.skip(node, api_version, kind),
+            Some(version) => {
+                let message = format!("{api_version} {kind} is not served by any cluster of today");
+                ("apiVersion", message, format!("use {version}"))
+            }
+            None => match suggest::nearest(kind, KINDS.iter().map(|(known, _)| *known)) {
+                // A misspelt policy must not be passed over in silence.
+                Some(meant) if version_of(meant) == Some(api_version) => (
+                    "kind",
+                    format!("there is no kind {kind} in {api_version}"),
+                    format!("did you mean {meant}?"),
+                ),
+                _ => return self.skip(node, api_version, kind),
+            },
+        };
+        let path = FieldPath::root().field(field);
+        self.problem(fields::nearest(node, &path), Some(object), path, None, message, Some(help));
+    }
+
+    fn skip(&mut self, node: &Node, api_version: &str, kind: &str) {
+        let location = Location::new(&self.file, node.at);
+        self.parsed.skipped.push(Skipped {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            location,
+        });
+    }
+
+    fn known(&mut self, node: &Node, kind: &str, object: ObjectRef) {
+        let before = self.parsed.problems.len();
+        self.faults(node, &object, &FieldPath::root());
+        let shape = if kind == "NetworkPolicy" { &schema::NETWORK_POLICY } else { &schema::ANY_OBJECT };
+        for misfit in schema::misfits(node, shape) {
+            let schema::Misfit { path, at, value, message, help } = misfit;
+            self.problem(at, Some(object.clone()), path, value, message, help);
+        }
+        if self.parsed.problems.len() > before {
+            return;
+        }
+        match convert(node, kind) {
+            Ok(value) => {
+                let is_policy = matches!(value, Object::Policy(_));
+                let fields = if is_policy { Fields::of(node) } else { Fields::default() };
+                let location = Location::new(&self.file, node.at);
+                self.parsed.objects.push(Located { value, location, fields });
+            }
+            Err(Refused::Type { path, message }) => {
+                let at = fields::nearest(node, &path);
+                self.problem(at, Some(object), path, None, message, None);
+            }
+            Err(Refused::Admission(rejection)) => {
+                for problem in rejection.problems {
+                    let admission::Problem { object, path, value, message, help } = problem;
+                    self.problem(fields::nearest(node, &path), Some(object), path, value, message, help);
+                }
+            }
+        }
+    }
+
+    /// Reports keys that are there twice, anywhere in an object.
+    fn faults(&mut self, node: &Node, object: &ObjectRef, path: &FieldPath) {
+        match &node.data {
+            Data::Scalar { .. } => {}
+            Data::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.faults(item, object, &path.index(index));
+                }
+            }
+            Data::Map(map) => {
+                for Fault { at, message, help } in &map.faults {
+                    self.problem(
+                        *at,
+                        Some(object.clone()),
+                        path.clone(),
+                        None,
+                        message.clone(),
+                        help.clone(),
+                    );
+                }
+                for entry in &map.entries {
+                    self.faults(&entry.value, object, &path.field(entry.key.clone()));
+                }
+            }
+        }
+    }
+
+    fn problem(
+        &mut self,
+        at: Mark,
+        object: Option<ObjectRef>,
+        path: FieldPath,
+        value: Option<String>,
+        message: String,
+        help: Option<String>,
+    ) {
+        let location = Location::new(&self.file, at);
+        self.parsed.problems.push(Problem { location, object, path, value, message, help });
+    }
+}
+
+/// Why a tree of the right kind is no object.
+enum Refused {
+    /// A field is of a type that the API does not have there.
+    Type {
+        path: FieldPath,
+        message: String,
+    },
+    Admission(Rejection),
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Admission(rejection)
+    }
+}
+
+fn convert(node: &Node, kind: &str) -> Result<Object, Refused> {
+    let root = FieldPath::root();
+    Ok(match kind {
+        "Pod" => Object::Pod(admission::pod(&typed(Some(node), &root)?)?),
+        "Namespace" => Object::Namespace(admission::namespace(&typed(Some(node), &root)?)?),
+        "Node" => Object::Node(admission::node(&typed(Some(node), &root)?)?),
+        "Service" => Object::Service(admission::service(&typed(Some(node), &root)?)?),
+        "NetworkPolicy" => Object::Policy(admission::policy(&typed(Some(node), &root)?)?),
+        "CronJob" => Object::Workload(workload(node, kind, &CRON_TEMPLATE)?),
+        _ => Object::Workload(workload(node, kind, &TEMPLATE)?),
+    })
+}
+
+fn workload(node: &Node, kind: &str, template: &[&'static str]) -> Result<Workload, Refused> {
+    let metadata: ObjectMeta =
+        typed(node.get("metadata").map(AsRef::as_ref), &FieldPath::root().field("metadata"))?;
+    let path = template.iter().fold(FieldPath::root(), |path, step| path.field(*step));
+    let template = template.iter().try_fold(node, |node, step| node.get(step).map(AsRef::as_ref));
+    let template: PodTemplateSpec = typed(template, &path)?;
+    let pod = admission::pod_template(kind, &metadata, &path, &template)?;
+    Ok(Workload { kind: kind.into(), pod })
+}
+
+/// A part of an object in the type that the API has for it; its default where it is absent or null.
+fn typed<T: DeserializeOwned + Default>(node: Option<&Node>, path: &FieldPath) -> Result<T, Refused> {
+    let Some(node) = node.filter(|node| !node.is_null()) else { return Ok(T::default()) };
+    serde_path_to_error::deserialize(node.to_value()).map_err(|error| {
+        let path = error.path().iter().fold(path.clone(), |path, segment| match segment {
+            Segment::Seq { index } => path.index(*index),
+            Segment::Map { key } | Segment::Enum { variant: key } => path.field(key.clone()),
+            Segment::Unknown => path,
+        });
+        Refused::Type { path, message: error.inner().to_string() }
+    })
+}
+
+/// Whose the object is, as far as it says.
+fn object_ref(node: &Node, kind: &str) -> ObjectRef {
+    let metadata = |field| node.get("metadata").and_then(|m| m.get(field)).and_then(|value| value.as_text());
+    let namespace = match kind {
+        "Namespace" | "Node" => None,
+        _ => Some(metadata("namespace").unwrap_or("default").to_owned()),
+    };
+    ObjectRef { kind: kind.to_owned(), namespace, name: metadata("name").unwrap_or_default().to_owned() }
+}
+
+/// Whether an `apiVersion` is of a group outside Kubernetes: a domain that is not `k8s.io`.
+fn is_foreign(api_version: &str) -> bool {
+    let group = api_version.split_once('/').map(|(group, _)| group).unwrap_or_default();
+    group.contains('.') && !group.ends_with(".k8s.io")
+}

@@ -1,0 +1,49 @@
+//! Kubernetes manifests, as text, to objects: each with the place in the file where every field of it stands.
+//!
+//! YAML and JSON (which is YAML too), several documents a text, `List` kinds and lists of one kind. One broken document
+//! or object never hides the others. A NetworkPolicy is read strictly: unknown fields and wrong types are refused
+//! wherever they are in it, since a misspelt `podSelecter` would else select everything. Of other kinds unknown fields
+//! are ignored. Scalars are read as Kubernetes reads them, which is YAML 1.1: a plain `on` is a boolean.
+//!
+//! What a text can cost is bounded: its size, its depth, and what its aliases may expand to ([`limits`]).
+
+mod fields;
+mod kinds;
+mod location;
+mod object;
+mod problem;
+mod scalar;
+mod schema;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use location::{Located, Location};
+pub use object::{Object, Workload};
+pub use problem::{Problem, Skipped};
+pub use tree::limits;
+
+use std::sync::Arc;
+
+/// What a text holds.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// The objects, in the order of the text.
+    pub objects: Vec<Located<Object>>,
+    /// Documents and objects that are refused, and why: every problem of each.
+    pub problems: Vec<Problem>,
+    /// Objects of kinds that policy does not need.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reads a text. `file_name` is what locations name; nothing is opened.
+#[must_use]
+pub fn parse(file_name: &str, text: &str) -> Parsed {
+    let mut reader = kinds::Reader { file: Arc::from(file_name), parsed: Parsed::default() };
+    tree::documents(text, |document| match document {
+        Ok(node) => reader.document(&node),
+        Err(fault) => reader.refuse_document(fault),
+    });
+    reader.parsed
+}

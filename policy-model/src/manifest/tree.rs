@@ -1,0 +1,358 @@
+//! Documents as trees in which every key and value knows its place.
+
+use super::{location::Mark, scalar};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+
+/// What a text may cost.
+pub mod limits {
+    /// The most bytes of a text.
+    pub const BYTES: usize = 64 << 20;
+    /// How deep lists and maps may nest.
+    pub const DEPTH: usize = 100;
+    /// How many values the aliases of one document may stand for, all together.
+    pub const ALIASED: usize = 100_000;
+}
+
+/// A fault of a document, or of one map in it.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) at: Mark,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// A value with its place.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) data: Data,
+    /// A scalar's own text; where a list or map begins.
+    pub(super) at: Mark,
+    /// How many values it holds, itself included and aliases followed.
+    size: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Data {
+    /// With the text as written where it is no string, for messages.
+    Scalar {
+        value: Value,
+        raw: Option<Box<str>>,
+    },
+    List(Vec<Rc<Node>>),
+    Map(Map),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    /// In the order of the text, without repeated keys; merged ones at the end.
+    pub(super) entries: Vec<Entry>,
+    /// Keys that repeat, and merges of what cannot be merged. Whoever uses the map must report them.
+    pub(super) faults: Vec<Fault>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) at: Mark,
+    pub(super) value: Rc<Node>,
+}
+
+impl Node {
+    pub(super) fn as_map(&self) -> Option<&Map> {
+        match &self.data {
+            Data::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_list(&self) -> Option<&[Rc<Self>]> {
+        match &self.data {
+            Data::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// A string's text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match &self.data {
+            Data::Scalar { value, .. } => value.as_str(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.data, Data::Scalar { value: Value::Null, .. })
+    }
+
+    /// The value of a map's key.
+    pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
+        self.as_map()?.get(key).map(|entry| &entry.value)
+    }
+
+    /// The same value without places.
+    pub(super) fn to_value(&self) -> Value {
+        match &self.data {
+            Data::Scalar { value, .. } => value.clone(),
+            Data::List(items) => items.iter().map(|item| item.to_value()).collect(),
+            Data::Map(map) => map.entries.iter().map(|e| (e.key.clone(), e.value.to_value())).collect(),
+        }
+    }
+}
+
+impl Map {
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+/// Hands over every document of a text that is not empty, broken ones as what is wrong with them.
+pub(super) fn documents(text: &str, mut each: impl FnMut(Result<Rc<Node>, Fault>)) {
+    if text.len() > limits::BYTES {
+        let message = format!("the text has {} bytes, which is more than {}", text.len(), limits::BYTES);
+        let at = Mark { line: 1, column: 1, start: 0, end: 0 };
+        return each(Err(Fault { at, message, help: Some("split it into several files".to_owned()) }));
+    }
+    let mut parser = Parser::new_from_str(text);
+    loop {
+        match Builder::default().document(&mut parser) {
+            Ok(Some(document)) if document.is_null() => {}
+            Ok(Some(document)) => each(Ok(document)),
+            Ok(None) => return,
+            Err(fault) => {
+                each(Err(fault));
+                match parser.proceed_next_document() {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => return each(Err(syntax(&error))),
+                }
+            }
+        }
+    }
+}
+
+/// Puts the tree of one document together.
+#[derive(Default)]
+struct Builder {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Rc<Node>>,
+    aliased: usize,
+    root: Option<Rc<Node>>,
+}
+
+/// A list or map that has not ended.
+struct Open {
+    at: Mark,
+    anchor: usize,
+    data: OpenData,
+}
+
+enum OpenData {
+    List(Vec<Rc<Node>>),
+    Map(OpenMap),
+}
+
+#[derive(Default)]
+struct OpenMap {
+    map: Map,
+    /// The key whose value is next, and whether it is a plain `<<`.
+    key: Option<(String, Mark, bool)>,
+    /// Keys and the lines that they are on.
+    seen: BTreeMap<String, usize>,
+    /// What is merged in.
+    merges: Vec<(Mark, Rc<Node>)>,
+}
+
+impl Builder {
+    /// The next document; `None` at the end of the text.
+    fn document<'t>(
+        mut self,
+        parser: &mut impl Iterator<Item = Result<(Event<'t>, Span), ScanError>>,
+    ) -> Result<Option<Rc<Node>>, Fault> {
+        for event in parser {
+            let (event, span) = event.map_err(|error| syntax(&error))?;
+            let at = mark(&span);
+            match event {
+                Event::StreamEnd => return Ok(None),
+                Event::DocumentEnd => return Ok(Some(self.root.unwrap_or_else(|| Rc::new(null(at))))),
+                Event::Scalar(text, style, anchor, tag) => {
+                    let is_merge = style == ScalarStyle::Plain && text == "<<";
+                    let node = Rc::new(scalar_node(&text, style, tag.as_deref(), at)?);
+                    self.put(node, anchor, at, is_merge)?;
+                }
+                Event::Alias(id) => self.alias(id, at)?,
+                Event::SequenceStart(_, anchor, tag) => {
+                    collection_tag(tag.as_deref(), "seq", at)?;
+                    self.open(Open { at, anchor, data: OpenData::List(Vec::new()) })?;
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    collection_tag(tag.as_deref(), "map", at)?;
+                    self.open(Open { at, anchor, data: OpenData::Map(OpenMap::default()) })?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.close()?,
+                // Starts, comments and other news that carry no value.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn open(&mut self, open: Open) -> Result<(), Fault> {
+        let is_key =
+            self.open.last().is_some_and(|outer| matches!(&outer.data, OpenData::Map(m) if m.key.is_none()));
+        if is_key {
+            return fault(open.at, "a list or a map cannot be a key");
+        }
+        if self.open.len() >= limits::DEPTH {
+            return fault(open.at, format!("lists and maps nest deeper than {}", limits::DEPTH));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
+        let Some(Open { at, anchor, data }) = self.open.pop() else { return Ok(()) };
+        let node = match data {
+            OpenData::List(items) => {
+                let size = items.iter().map(|item| item.size).sum::<usize>() + 1;
+                Node { data: Data::List(items), at, size }
+            }
+            OpenData::Map(open) => open.close(at),
+        };
+        self.put(Rc::new(node), anchor, at, false)
+    }
+
+    fn alias(&mut self, id: usize, at: Mark) -> Result<(), Fault> {
+        // An anchor is known once its value has ended.
+        let Some(node) = self.anchors.get(&id).cloned() else {
+            return fault(at, "the alias stands for itself");
+        };
+        self.aliased = self.aliased.saturating_add(node.size);
+        if self.aliased > limits::ALIASED {
+            return fault(at, format!("the aliases stand for more than {} values", limits::ALIASED));
+        }
+        self.put(node, 0, at, false)
+    }
+
+    /// Puts a value where the innermost open list or map wants one, or makes it the document.
+    fn put(&mut self, node: Rc<Node>, anchor: usize, at: Mark, is_merge: bool) -> Result<(), Fault> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open { data: OpenData::List(items), .. }) => items.push(node),
+            Some(Open { data: OpenData::Map(map), .. }) => match map.key.take() {
+                None => map.key = Some((key_text(&node, at)?, at, is_merge)),
+                Some((_, _, true)) => map.merges.push((at, node)),
+                Some((key, at, false)) => map.insert(key, at, node),
+            },
+        }
+        Ok(())
+    }
+}
+
+impl OpenMap {
+    fn insert(&mut self, key: String, at: Mark, value: Rc<Node>) {
+        if let Some(first) = self.seen.get(&key) {
+            let message = format!("the key {key} is there twice");
+            let help = Some(format!("it is on line {first} too; one of them would be lost"));
+            self.map.faults.push(Fault { at, message, help });
+            return;
+        }
+        self.seen.insert(key.clone(), at.line);
+        self.map.entries.push(Entry { key, at, value });
+    }
+
+    /// A merged key counts only where the map, or an earlier merge, has none of that name.
+    fn close(mut self, at: Mark) -> Node {
+        for (at, merged) in std::mem::take(&mut self.merges) {
+            let sources = merged.as_list().map_or_else(|| vec![&merged], |items| items.iter().collect());
+            for source in sources {
+                let Some(map) = source.as_map() else {
+                    let message = "only maps can be merged with <<".to_owned();
+                    self.map.faults.push(Fault { at, message, help: None });
+                    continue;
+                };
+                for entry in &map.entries {
+                    if !self.seen.contains_key(&entry.key) {
+                        self.seen.insert(entry.key.clone(), entry.at.line);
+                        self.map.entries.push(entry.clone());
+                    }
+                }
+            }
+        }
+        let size = self.map.entries.iter().map(|entry| entry.value.size).sum::<usize>() + 1;
+        // A block map has no bracket to point at, but its first key stands where it begins.
+        let first = self.map.entries.first().map(|entry| entry.at).filter(|first| first.start == at.start);
+        Node { data: Data::Map(self.map), at: first.unwrap_or(at), size }
+    }
+}
+
+fn null(at: Mark) -> Node {
+    Node { data: Data::Scalar { value: Value::Null, raw: None }, at, size: 1 }
+}
+
+fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Mark) -> Result<Node, Fault> {
+    let wanted = tag.map(|tag| if tag.original() == "!" { Some("str") } else { tag.core_suffix() });
+    let value = match (wanted, style) {
+        (None, ScalarStyle::Plain) => scalar::plain(text),
+        (None | Some(Some("str")), _) => Value::from(text),
+        (Some(Some(wanted @ ("null" | "bool" | "int" | "float"))), _) => {
+            let value = scalar::plain(text);
+            let is_wanted = match wanted {
+                "null" => value.is_null(),
+                "bool" => value.is_boolean(),
+                "int" => value.is_i64() || value.is_u64(),
+                _ => value.is_number(),
+            };
+            if !is_wanted {
+                return fault(at, format!("\"{text}\" has the tag !!{wanted}, but is none"));
+            }
+            value
+        }
+        (Some(_), _) => return unknown_tag(tag, at),
+    };
+    let raw = (!value.is_string()).then(|| text.into());
+    Ok(Node { data: Data::Scalar { value, raw }, at, size: 1 })
+}
+
+fn collection_tag(tag: Option<&Tag>, own: &str, at: Mark) -> Result<(), Fault> {
+    match tag {
+        Some(used) if used.original() != "!" && used.core_suffix() != Some(own) => unknown_tag(tag, at),
+        _ => Ok(()),
+    }
+}
+
+fn unknown_tag<T>(tag: Option<&Tag>, at: Mark) -> Result<T, Fault> {
+    fault(at, format!("the tag {} means nothing to Kubernetes", tag.map(Tag::original).unwrap_or_default()))
+}
+
+/// Keys are text; Kubernetes takes numbers and booleans as what they look like.
+fn key_text(node: &Node, at: Mark) -> Result<String, Fault> {
+    match &node.data {
+        Data::Scalar { value: Value::String(text), .. } => Ok(text.clone()),
+        Data::Scalar { value, .. } => Ok(value.to_string()),
+        Data::List(_) | Data::Map(_) => fault(at, "a list or a map cannot be a key"),
+    }
+}
+
+fn fault<T>(at: Mark, message: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault { at, message: message.into(), help: None })
+}
+
+fn syntax(error: &ScanError) -> Fault {
+    let marker = error.marker();
+    let start = marker.byte_offset().unwrap_or_default();
+    let at = Mark { line: marker.line(), column: marker.col() + 1, start, end: start };
+    Fault { at, message: error.info(), help: None }
+}
+
+fn mark(span: &Span) -> Mark {
+    let range = span.byte_range().unwrap_or_default();
+    Mark { line: span.start.line(), column: span.start.col() + 1, start: range.start, end: range.end }
+}
