@@ -32,7 +32,8 @@ fn is_local(cluster: &Cluster, address: IpAddr) -> bool {
 /// Whether the packets of a flow pass this node, for each kind of packet that must be judged alike.
 fn passes(compiler: &Compiler, flow: Flow, route: Route, moment: Moment) -> bool {
     let (hook, packet) = flow.packet(route, &Links::default(), moment);
-    let outcome = sim::evaluate(compiler.ruleset(), Family::Inet, hook, &packet).expect("a ruleset that the kernel takes");
+    let outcome = sim::evaluate(compiler.ruleset(), Family::Inet, hook, &packet)
+        .expect("a ruleset that the kernel takes");
     outcome.verdict == Verdict::Accept
 }
 
