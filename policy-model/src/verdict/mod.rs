@@ -3,6 +3,8 @@
 //! Sources: `networking.k8s.io/v1` `NetworkPolicy` for what a rule means; `docs/semantics.md` for where the API is silent.
 //! This module is the specification that the compiler and the kernel are held to. It is written for reading, not speed.
 
+#[cfg(test)]
+mod cases;
 mod judge;
 mod mismatch;
 mod party;
