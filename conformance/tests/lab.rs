@@ -3,17 +3,20 @@
 
 use conformance::{
     lab::{Family, Lab, LabError, Place, Pod, PodSpec, Service, addresses, ownership},
-    probe::{Delivery, Outcome, Probe, Reply, Side, Transport},
+    probe::{
+        Delivery, Outcome, Probe, Reply, Side, Transport,
+        craft::{self, Ipv4, Ipv6, Tcp},
+    },
 };
 use policy_model::object::Protocol;
-use std::{io::BufRead, net::IpAddr, sync::Arc, time::Duration};
+use std::{io::BufRead, net::IpAddr, os::unix::process::CommandExt, sync::Arc, time::Duration};
 
 const VIP4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 96, 0, 10));
 const VIP6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0x10));
 
 /// Two nodes; `a` and `b` on the first, `c` on the second.
 fn three_pods(test: &str) -> (Lab, [Arc<Pod>; 3]) {
-    let lab = Lab::builder(test).nodes(2).build().expect("a lab of two nodes");
+    let lab = Lab::builder(test).nodes(2).build().unwrap_or_else(|e| panic!("{e}"));
     let specs = [("a", 1), ("b", 1), ("c", 2)].map(|(name, node)| PodSpec::new(node, "default", name));
     let pods = lab.add_pods(&specs).expect("three pods");
     (lab, pods.try_into().expect("three pods"))
@@ -341,6 +344,82 @@ fn injected_frames_are_seen_where_they_arrive_and_nowhere_else() {
     let capture = lab.capture(Place::Node(1), "cni0").expect("a capture");
     expect(&lab, Outcome::Allowed, &[Probe::icmp(&a, c.ipv4())]);
     assert!(!capture.take().expect("frames").is_empty());
+}
+
+#[test]
+fn crafted_packets_are_understood_by_the_receiving_kernel() {
+    let (lab, [a, b, c]) = three_pods("craft");
+    let mac = |text: &str| addresses::mac_bytes(text).expect("a MAC");
+    let gateway = mac(lab.node(1).bridge_mac());
+    let v4 = |to: &Pod, protocol, payload: &[u8]| Ipv4::new(a.ipv4(), to.ipv4(), protocol).packet(payload);
+    let v6 = |to: &Pod, next, payload: &[u8]| Ipv6::new(a.ipv6(), to.ipv6(), next).packet(payload);
+    let ends = |to: &Pod, f| (a.address(f), to.address(f));
+    // Who gets a frame answers it; the answer comes back to a with the token, which only it and the request hold.
+    for (to, first_hop) in [(&b, mac(b.mac())), (&c, gateway)] {
+        for family in Family::BOTH {
+            let (from_ip, to_ip) = ends(to, family);
+            let token = format!("token {} {family:?}", to.key());
+            let datagram = craft::udp(from_ip, to_ip, 1111, 80, token.as_bytes());
+            let echo = family.pick(
+                craft::icmp(8, 0, [0, 1, 0, 1], token.as_bytes()),
+                craft::icmpv6(a.ipv6(), to.ipv6(), 128, 0, [0, 1, 0, 1], token.as_bytes()),
+            );
+            let packets = match family {
+                Family::V4 => [v4(to, craft::UDP, &datagram), v4(to, craft::ICMP, &echo)],
+                Family::V6 => [
+                    v6(to, craft::DESTINATION_OPTIONS, &craft::options(craft::UDP, &datagram)),
+                    v6(to, craft::ICMPV6, &echo),
+                ],
+            };
+            let ethertype = family.pick(craft::IPV4, craft::IPV6);
+            for packet in packets {
+                let frame = craft::ethernet(first_hop, mac(a.mac()), ethertype, &packet);
+                let answers = lab.deliver(&a, vec![frame], &a, &token.as_bytes()[..8]).expect("a delivery");
+                assert!(answers >= 1, "{} does not answer {packet:02x?}", to.key());
+            }
+        }
+    }
+    // The pod's kernel answers a SYN to a closed port with a reset, and resets carry the acknowledged number.
+    let syn = Tcp { sequence: 0x0bad_cafe, ..Tcp::new(1112, 4, craft::SYN) };
+    let (from_ip, to_ip) = ends(&b, Family::V4);
+    let frame = craft::ethernet(
+        mac(b.mac()),
+        mac(a.mac()),
+        craft::IPV4,
+        &v4(&b, craft::TCP, &syn.segment(from_ip, to_ip, b"")),
+    );
+    assert_eq!(lab.deliver(&a, vec![frame], &a, &0x0bad_caff_u32.to_be_bytes()).expect("a delivery"), 1);
+}
+
+#[test]
+fn a_pod_of_one_family_has_no_address_of_the_other() {
+    let (lab, [a, ..]) = three_pods("family");
+    let four = lab.add_pod(PodSpec::new(1, "default", "four").only(Family::V4)).expect("a pod");
+    expect(&lab, Outcome::Allowed, &[Probe::tcp(&a, four.ipv4(), 80), Probe::tcp(&a, four.link_local(), 80)]);
+    assert_ne!(lab.probe(Probe::tcp(&a, four.ipv6(), 80)).expect("a reply").outcome, Outcome::Allowed);
+    assert!(!lab.node(1).cni_dir().join(format!("networks/cbr0/{}", four.ipv6())).exists());
+}
+
+#[test]
+fn a_started_pod_answers_before_its_result_is_written() {
+    let (lab, [a, ..]) = three_pods("started");
+    let new = lab.start_pods(&[PodSpec::new(2, "default", "new")]).expect("a pod").remove(0);
+    let cni = lab.node(2).cni_dir();
+    let result = cni.join(format!("results/cbr0-{}-eth0", new.container_id()));
+    expect(&lab, Outcome::Allowed, &every_probe(&a, |f| new.address(f)));
+    assert!(cni.join(format!("networks/cbr0/{}", new.ipv4())).exists() && !result.exists());
+    lab.finish_pod(&new).expect("its result");
+    assert!(result.exists());
+}
+
+#[test]
+fn a_lab_without_root_says_that_it_needs_root() {
+    let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "a_closed_port_is_refused"]).uid(65_534).gid(65_534);
+    let output = command.output().expect("this program as nobody");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("needs root"), "{said}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Source: containernetworking/cni v1.3 `libcni/api.go` (result cache), containernetworking/plugins v1.9
 //! `plugins/ipam/host-local` (leases), flannel cni-plugin v1.9 (scratch file), containerd 1.7 (CNI arguments, loopback).
 
-use super::{LabError, Pod, addresses};
+use super::{Family, LabError, Pod, addresses};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use std::{
@@ -38,7 +38,7 @@ pub(crate) fn write_leases(dir: &Path, pod: &Pod) -> Result<(), LabError> {
                 [{ "subnet": format!("{}/64", addresses::pod6(pod.node(), 0)) }]] },
     });
     write(&scratch(dir, pod), &delegate.to_string())?;
-    for (i, address) in [IpAddr::V4(pod.ipv4()), IpAddr::V6(pod.ipv6())].into_iter().enumerate() {
+    for (i, address) in pod.addresses().enumerate() {
         write(&lease(dir, address), &format!("{}\r\neth0", pod.container_id()))?;
         write(&dir.join(format!("networks/cbr0/last_reserved_ip.{i}")), &address.to_string())?;
     }
@@ -54,7 +54,26 @@ pub(crate) fn write_results(dir: &Path, pod: &Pod, gateway_mac: &str) -> Result<
     let loopback = entry(pod, "cni-loopback", "lo", &loopback);
     write(&dir.join(format!("results/cni-loopback-{}-lo", pod.container_id())), &loopback.to_string())?;
 
-    let (gateway4, gateway6) = (addresses::pod4(pod.node(), 1), addresses::pod6(pod.node(), 1));
+    let parts = |f: &Family| match f {
+        Family::V4 => (addresses::pod4(pod.node(), 1).to_string(), 24, addresses::PODS4, "0.0.0.0/0"),
+        Family::V6 => (addresses::pod6(pod.node(), 1).to_string(), 64, addresses::PODS6, "::/0"),
+    };
+    let ips: Vec<Value> = pod
+        .families()
+        .iter()
+        .map(|f| {
+            let (gateway, length, ..) = parts(f);
+            json!({ "address": format!("{}/{length}", pod.address(*f)), "gateway": gateway, "interface": 2 })
+        })
+        .collect();
+    let routes: Vec<Value> = pod
+        .families()
+        .iter()
+        .flat_map(|f| {
+            let (gateway, _, pods, all) = parts(f);
+            [json!({ "dst": pods }), json!({ "dst": all, "gw": gateway })]
+        })
+        .collect();
     let result = json!({
         "cniVersion": "1.0.0",
         "interfaces": [
@@ -62,14 +81,8 @@ pub(crate) fn write_results(dir: &Path, pod: &Pod, gateway_mac: &str) -> Result<
             { "name": pod.host_veth(), "mac": pod.host_mac() },
             { "name": "eth0", "mac": pod.mac(), "sandbox": pod.netns().path() },
         ],
-        "ips": [
-            { "address": format!("{}/24", pod.ipv4()), "gateway": gateway4, "interface": 2 },
-            { "address": format!("{}/64", pod.ipv6()), "gateway": gateway6, "interface": 2 },
-        ],
-        "routes": [
-            { "dst": addresses::PODS4 }, { "dst": addresses::PODS6 },
-            { "dst": "0.0.0.0/0", "gw": gateway4 }, { "dst": "::/0", "gw": gateway6 },
-        ],
+        "ips": ips,
+        "routes": routes,
         "dns": {},
     });
     write(&cache(dir, pod), &entry(pod, "cbr0", "eth0", &result).to_string())
@@ -82,8 +95,9 @@ pub(crate) fn remove(
     pod: &Pod,
     unplug: impl FnOnce() -> Result<(), LabError>,
 ) -> Result<(), LabError> {
-    delete(&lease(dir, pod.ipv4().into()))?;
-    delete(&lease(dir, pod.ipv6().into()))?;
+    for address in pod.addresses() {
+        delete(&lease(dir, address))?;
+    }
     unplug()?;
     delete(&scratch(dir, pod))?;
     delete(&cache(dir, pod))?;

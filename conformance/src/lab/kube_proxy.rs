@@ -312,7 +312,7 @@ pub(crate) fn host_port_tables(pods: &[Arc<Pod>]) -> String {
     for family in Family::BOTH {
         let ip = family.pick("ip", "ip6");
         let (mut ports, mut hairpins) = (String::new(), String::new());
-        for pod in pods {
+        for pod in pods.iter().filter(|p| p.families().contains(&family)) {
             let address: IpAddr = pod.address(family);
             let comment = format!("comment \"{}\"", pod.container_id());
             for port in pod.host_ports() {

@@ -22,6 +22,8 @@ pub struct PodSpec {
     pub ports: Option<Vec<u16>>,
     /// Its ports that are also ports of its node.
     pub host_ports: Vec<HostPort>,
+    /// The families it has addresses of. A pod of one family still has a link-local IPv6 address, as in a real cluster.
+    pub families: Vec<Family>,
 }
 
 impl PodSpec {
@@ -35,6 +37,7 @@ impl PodSpec {
             ipv6: None,
             ports: None,
             host_ports: Vec::new(),
+            families: Family::BOTH.to_vec(),
         }
     }
 
@@ -59,6 +62,13 @@ impl PodSpec {
         self
     }
 
+    /// With addresses of this family only.
+    #[must_use]
+    pub fn only(mut self, family: Family) -> Self {
+        self.families = vec![family];
+        self
+    }
+
     /// With this port of its node leading to it.
     #[must_use]
     pub fn host_port(mut self, protocol: Protocol, host_port: u16, container_port: u16) -> Self {
@@ -80,6 +90,7 @@ pub struct Pod {
     host_veth: String,
     host_mac: String,
     host_ports: Vec<HostPort>,
+    families: Vec<Family>,
     netns: Netns,
 }
 
@@ -97,6 +108,7 @@ impl Pod {
             host_veth: format!("veth{}", random::hex::<4>()?),
             host_mac: random::mac()?,
             host_ports: spec.host_ports.clone(),
+            families: spec.families.clone(),
             netns: Netns::new(format!("{lab}-p-{}-{}", spec.key.namespace, spec.key.name)),
         })
     }
@@ -125,13 +137,24 @@ impl Pod {
         self.node
     }
 
-    /// Its address.
+    /// The families it has addresses of.
+    #[must_use]
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// Its addresses, as in `status.podIPs`.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.families.iter().map(|&f| self.address(f))
+    }
+
+    /// Its IPv4 address. Reserved, but not its own, if it is a pod of IPv6 only.
     #[must_use]
     pub fn ipv4(&self) -> Ipv4Addr {
         self.ipv4
     }
 
-    /// Its address.
+    /// Its IPv6 address. Reserved, but not its own, if it is a pod of IPv4 only.
     #[must_use]
     pub fn ipv6(&self) -> Ipv6Addr {
         self.ipv6
@@ -206,19 +229,19 @@ impl Pod {
 
     /// Gives `eth0` its addresses and routes, as the bridge plugin does.
     pub(crate) fn configure(&self) -> Result<(), LabError> {
-        let (gateway4, gateway6) = (addresses::pod4(self.node, 1), addresses::pod6(self.node, 1));
-        let lines = format!(
-            "link set lo up\n\
-             addr add {}/24 dev eth0\n\
-             addr add {}/64 dev eth0 nodad\n\
-             link set eth0 up\n\
-             route add {} via {gateway4}\n\
-             route add default via {gateway4}\n\
-             route add ::/0 via {gateway6}\n",
-            self.ipv4,
-            self.ipv6,
-            addresses::PODS4,
-        );
+        let mut lines = "link set lo up\nlink set eth0 up\n".to_owned();
+        if self.families.contains(&Family::V4) {
+            let gateway = addresses::pod4(self.node, 1);
+            lines += &format!(
+                "addr add {}/24 dev eth0\nroute add {} via {gateway}\nroute add default via {gateway}\n",
+                self.ipv4,
+                addresses::PODS4
+            );
+        }
+        if self.families.contains(&Family::V6) {
+            let gateway = addresses::pod6(self.node, 1);
+            lines += &format!("addr add {}/64 dev eth0 nodad\nroute add ::/0 via {gateway}\n", self.ipv6);
+        }
         shell::ip_batch_in(self.netns.name(), &lines)
     }
 

@@ -144,6 +144,17 @@ impl Lab {
     /// # Errors
     /// As [`Lab::add_pod`]. Pods that were made before the error stay.
     pub fn add_pods(&self, specs: &[PodSpec]) -> Result<Vec<Arc<Pod>>, LabError> {
+        let pods = self.start_pods(specs)?;
+        pods.iter().try_for_each(|pod| self.finish_pod(pod))?;
+        Ok(pods)
+    }
+
+    /// As [`Lab::add_pods`], up to the last step of CNI ADD: the pods have leases, addresses and open servers, but the
+    /// result cache does not name them yet. [`Lab::finish_pod`] is that last step.
+    ///
+    /// # Errors
+    /// As [`Lab::add_pod`].
+    pub fn start_pods(&self, specs: &[PodSpec]) -> Result<Vec<Arc<Pod>>, LabError> {
         let pods: Vec<(Arc<Pod>, &PodSpec)> =
             specs.iter().map(|spec| Ok((self.claim_pod(spec)?, spec))).collect::<Result<_, LabError>>()?;
         let names = pods.iter().map(|(pod, _)| format!("netns add {}\n", pod.netns().name()));
@@ -166,12 +177,20 @@ impl Lab {
             pod.configure()?;
             pod.netns().wait_until_running(&["eth0"])?;
             node.netns().wait_until_running(&["cni0", pod.host_veth()])?;
-            cni_files::write_results(&node.cni_dir(), pod, node.bridge_mac())?;
             self.responder.serve(pod.netns(), &Place::from(pod), spec.ports.as_deref().unwrap_or(&self.ports))
         })?;
         let pods: Vec<_> = pods.into_iter().map(|(pod, _)| pod).collect();
         self.follow_pods(&pods)?;
         Ok(pods)
+    }
+
+    /// Writes the result cache of a pod that [`Lab::start_pods`] started.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] if it cannot be written.
+    pub fn finish_pod(&self, pod: &Pod) -> Result<(), LabError> {
+        let node = self.node(pod.node());
+        cni_files::write_results(&node.cni_dir(), pod, node.bridge_mac())
     }
 
     /// Reserves name and addresses.

@@ -3,7 +3,7 @@
 use super::{
     Family, Lab, LabError, Place, Pod, Service, builder::in_parallel, kube_proxy, kube_proxy::Endpoint,
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 impl Lab {
     /// Replaces the Services of the cluster. On each node kube-proxy's tables are rewritten in one transaction.
@@ -48,16 +48,18 @@ impl Lab {
 
     /// The addresses of a backend; none while it is not up.
     fn endpoints(&self, backend: &Place) -> Vec<Endpoint> {
-        let node = match backend {
-            Place::Node(n) => Some(*n),
-            Place::Pod(key) => self.pod(&key.namespace, &key.name).map(|p| p.node()),
+        let on = |node, addresses: Vec<IpAddr>| {
+            addresses.into_iter().map(move |address| Endpoint { address, node }).collect()
+        };
+        let both = |place: &Place| Family::BOTH.iter().filter_map(|&f| self.address(place, f).ok()).collect();
+        match backend {
+            Place::Node(n) => on(*n, both(backend)),
+            Place::Pod(key) => {
+                let pod = self.pod(&key.namespace, &key.name);
+                pod.map_or_else(Vec::new, |p| on(p.node(), p.addresses().collect()))
+            }
             // A backend outside the cluster is on no node.
-            Place::Outside => Some(0),
-        };
-        let Some(node) = node else {
-            return Vec::new();
-        };
-        let addresses = Family::BOTH.iter().filter_map(|&f| self.address(backend, f).ok());
-        addresses.map(|address| Endpoint { address, node }).collect()
+            Place::Outside => on(0, both(backend)),
+        }
     }
 }

@@ -10,7 +10,7 @@ use nix::{
     },
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     time::{Duration, Instant},
@@ -108,8 +108,8 @@ impl Lab {
     pub fn deliver_all(&self, deliveries: &[Delivery], wait: Duration) -> Result<Vec<usize>, LabError> {
         let mut captures: BTreeMap<(&Place, &str), Capture> = BTreeMap::new();
         for d in deliveries {
-            if !captures.contains_key(&(&d.to, &*d.to_link)) {
-                captures.insert((&d.to, &*d.to_link), self.capture(&d.to, &d.to_link)?);
+            if let Entry::Vacant(place) = captures.entry((&d.to, &*d.to_link)) {
+                place.insert(self.capture(&d.to, &d.to_link)?);
             }
         }
         for d in deliveries {

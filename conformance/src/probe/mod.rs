@@ -9,6 +9,7 @@
 //! [`Lab::probe_all`]: crate::lab::Lab::probe_all
 
 mod batch;
+pub mod craft;
 mod datagram;
 mod frames;
 mod question;
