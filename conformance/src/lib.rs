@@ -1,8 +1,10 @@
 //! Proof that Palisade does what it says, on real kernels.
 //!
+//! [`scenario`] reads the expectations of `testdata` and asks the model and the simulator.
 //! [`lab`] raises a small cluster in network namespaces of this machine; [`probe`] sends real traffic through it. Suites,
 //! attacks and the demo stand on these two. The crate links no C library and has no `unsafe`.
 #![forbid(unsafe_code)]
 
 pub mod lab;
 pub mod probe;
+pub mod scenario;

@@ -108,12 +108,14 @@ tests:
 fn any_asks_for_one_and_every_for_all() {
     let text =
         |require| format!("tests: [{{name: x, from: 192.0.2.1, allow: ['shop/*:80'], require: {require}}}]");
-    let failed = |require, allowed: fn(&Probe) -> bool| assertions(&text(require))[0].failures(allowed).len();
-    let only_old = |probe: &Probe| probe.flow.destination.to_string().contains("10.244.1.4");
+    let failed =
+        |require, allowed: fn(&Probe) -> Option<bool>| assertions(&text(require))[0].failures(allowed).len();
+    let only_old = |probe: &Probe| Some(probe.flow.destination.to_string().contains("10.244.1.4"));
     assert_eq!(failed("every", only_old), 2);
     assert_eq!(failed("any", only_old), 0);
-    assert_eq!(failed("any", |_| false), 3);
-    assert_eq!(failed("every", |_| true), 0);
+    assert_eq!(failed("any", |_| Some(false)), 3);
+    assert_eq!(failed("every", |_| Some(true)), 0);
+    assert_eq!(failed("every", |_| None), 0, "what cannot be asked fails nothing");
 }
 
 #[test]
