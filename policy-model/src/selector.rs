@@ -2,6 +2,9 @@
 //!
 //! Source: `metav1.LabelSelector` and `labels.Requirement` of apimachinery.
 
+#[cfg(test)]
+mod tests;
+
 use crate::labels::Labels;
 use std::{fmt, sync::Arc};
 

@@ -10,12 +10,7 @@ use crate::{
     object::{Namespace, Node, ObjectKey, Pod, Service},
     policy::NetworkPolicy,
 };
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// A whole state of the objects that policy is about.
 ///
@@ -23,12 +18,12 @@ use std::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cluster {
     namespaces: BTreeMap<Arc<str>, Namespace>,
-    pods: BTreeMap<ObjectKey, Pod>,
+    pods: BTreeMap<ObjectKey, Arc<Pod>>,
     nodes: BTreeMap<Arc<str>, Node>,
     services: BTreeMap<ObjectKey, Service>,
     policies: BTreeMap<ObjectKey, NetworkPolicy>,
-    /// Which policed pods hold an address, so that an address is resolved without a walk over every pod.
-    claims: BTreeMap<IpAddr, BTreeSet<ObjectKey>>,
+    /// The policed pods that hold an address, so that an address is resolved without a walk over every pod.
+    claims: BTreeMap<IpAddr, BTreeMap<ObjectKey, Arc<Pod>>>,
 }
 
 impl Cluster {
@@ -58,7 +53,7 @@ impl Cluster {
     pub fn changes(&self) -> impl Iterator<Item = Change> + '_ {
         let namespaces = self.namespaces.values().cloned().map(Change::Namespace);
         let nodes = self.nodes.values().cloned().map(Change::Node);
-        let pods = self.pods.values().cloned().map(Change::Pod);
+        let pods = self.pods().cloned().map(Change::Pod);
         let services = self.services.values().cloned().map(Change::Service);
         let policies = self.policies.values().cloned().map(Change::Policy);
         namespaces.chain(nodes).chain(pods).chain(services).chain(policies)
@@ -67,9 +62,10 @@ impl Cluster {
     /// Adds a pod or replaces the one of this key.
     pub fn insert_pod(&mut self, pod: Pod) {
         self.remove_pod(&pod.key);
+        let pod = Arc::new(pod);
         if pod.is_policed() {
             for &address in &pod.ips {
-                self.claims.entry(address).or_default().insert(pod.key.clone());
+                self.claims.entry(address).or_default().insert(pod.key.clone(), pod.clone());
             }
         }
         self.pods.insert(pod.key.clone(), pod);
@@ -131,7 +127,7 @@ impl Cluster {
     /// The pod of this key.
     #[must_use]
     pub fn pod(&self, key: &ObjectKey) -> Option<&Pod> {
-        self.pods.get(key)
+        self.pods.get(key).map(AsRef::as_ref)
     }
 
     /// The node of this name.
@@ -169,7 +165,7 @@ impl Cluster {
 
     /// Every pod, ordered by key; host-network and terminal ones too.
     pub fn pods(&self) -> impl ExactSizeIterator<Item = &Pod> {
-        self.pods.values()
+        self.pods.values().map(AsRef::as_ref)
     }
 
     /// Every defined namespace, ordered by name.
@@ -200,12 +196,17 @@ impl Cluster {
 
     /// The policed pods that hold an address, ordered by key. More than one is a fault of the cluster.
     pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
-        self.claims.get(&address).into_iter().flatten().filter_map(|key| self.pods.get(key))
+        self.claims.get(&address).into_iter().flatten().map(|(_, pod)| pod.as_ref())
     }
 
     /// Every address that a policed pod holds, in order, each once.
     pub fn claimed_addresses(&self) -> impl ExactSizeIterator<Item = IpAddr> {
         self.claims.keys().copied()
+    }
+
+    /// Every address that a policed pod holds, in order, each once, with the pods that hold it.
+    pub fn claims(&self) -> impl ExactSizeIterator<Item = (IpAddr, impl Iterator<Item = &Pod> + Clone)> {
+        self.claims.iter().map(|(address, pods)| (*address, pods.values().map(AsRef::as_ref)))
     }
 }
 

@@ -65,12 +65,14 @@ impl Cluster {
             }
             // Every pod is a destination and resolves the names for itself; pods that hold one address must agree.
             Direction::Egress => {
-                let name_at = |address, port| {
-                    let on_each = self.claimants(address).map(|pod| named_ports(pod, port));
-                    on_each.reduce(|a, b| a.intersection(&b)).unwrap_or_default()
-                };
-                let names_at = |address| union(rule.ports.iter().map(|port| name_at(address, port)));
-                let names: Reach = self.claimed_addresses().map(|a| (a, a, names_at(a))).collect();
+                let names = self.claims().map(|(address, pods)| {
+                    let name = |port| {
+                        let on_each = pods.clone().map(|pod| named_ports(pod, port));
+                        on_each.reduce(|a, b| a.intersection(&b)).unwrap_or_default()
+                    };
+                    (address, address, union(rule.ports.iter().map(name)))
+                });
+                let names: Reach = names.collect();
                 peers.intersection(&everywhere(&numbers).union(&names))
             }
         }
@@ -84,11 +86,11 @@ impl Cluster {
         let of_peer = |peer: &Peer| match peer {
             Peer::IpBlock { cidr, except } => Reach::block(*cidr, except, PortSet::all()),
             Peer::Pods { namespaces, pods } => self
-                .claimed_addresses()
-                .filter(|&address| {
-                    self.claimants(address).all(|pod| self.is_peer(policy, namespaces.as_ref(), pods, pod))
+                .claims()
+                .filter(|(_, claimants)| {
+                    claimants.clone().all(|pod| self.is_peer(policy, namespaces.as_ref(), pods, pod))
                 })
-                .map(|address| (address, address, PortSet::all()))
+                .map(|(address, _)| (address, address, PortSet::all()))
                 .collect(),
         };
         peers.iter().map(of_peer).fold(Reach::none(), |all, peer| all.union(&peer))

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 /// Every address that a pod holds, and these besides.
 fn addresses(cluster: &Cluster, more: &[IpAddr]) -> Vec<IpAddr> {
-    cluster.claimed_addresses().chain(more.iter().copied()).collect()
+    cluster.claims().map(|(address, _)| address).chain(more.iter().copied()).collect()
 }
 
 proptest! {
