@@ -63,9 +63,11 @@ impl Cluster {
                 let names = union(rule.ports.iter().map(|port| named_ports(pod, port)));
                 peers.intersection(&everywhere(&numbers.union(&names)))
             }
-            // Every pod is a destination and resolves the names for itself; pods that hold one address must agree.
+            // Every peer that is a pod is a destination and resolves the names for itself; those that hold one address
+            // must agree.
             Direction::Egress => {
-                let names = self.claims().map(|(address, pods)| {
+                let destinations = self.claims().filter(|(address, _)| !peers.ports_at(*address).is_empty());
+                let names = destinations.map(|(address, pods)| {
                     let name = |port| {
                         let on_each = pods.clone().map(|pod| named_ports(pod, port));
                         on_each.reduce(|a, b| a.intersection(&b)).unwrap_or_default()

@@ -153,7 +153,8 @@ impl Reader {
                 let is_policy = matches!(value, Object::Policy(_));
                 let fields = if is_policy { Fields::of(node) } else { Fields::default() };
                 let location = Location::new(&self.file, node.at);
-                self.parsed.objects.push(Located { value, location, fields });
+                let names_namespace = metadata(node, "namespace").is_some();
+                self.parsed.objects.push(Located { value, location, names_namespace, fields });
             }
             Err(Refused::Type { path, message }) => {
                 let at = fields::nearest(node, &path);
@@ -263,12 +264,22 @@ fn typed<T: DeserializeOwned + Default>(node: Option<&Node>, path: &FieldPath) -
 
 /// Whose the object is, as far as it says.
 fn object_ref(node: &Node, kind: &str) -> ObjectRef {
-    let metadata = |field| node.get("metadata").and_then(|m| m.get(field)).and_then(|value| value.as_text());
     let namespace = match kind {
         "Namespace" | "Node" => None,
-        _ => Some(metadata("namespace").unwrap_or("default").to_owned()),
+        _ => Some(metadata(node, "namespace").unwrap_or("default").to_owned()),
     };
-    ObjectRef { kind: kind.to_owned(), namespace, name: metadata("name").unwrap_or_default().to_owned() }
+    ObjectRef {
+        kind: kind.to_owned(),
+        namespace,
+        name: metadata(node, "name").unwrap_or_default().to_owned(),
+    }
+}
+
+/// A field of `metadata` that has a text.
+fn metadata<'a>(node: &'a Node, field: &str) -> Option<&'a str> {
+    let text =
+        node.get("metadata").and_then(|metadata| metadata.get(field)).and_then(|value| value.as_text());
+    text.filter(|text| !text.is_empty())
 }
 
 /// Whether an `apiVersion` is of a group outside Kubernetes: a domain that is not `k8s.io`.

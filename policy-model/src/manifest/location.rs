@@ -49,6 +49,9 @@ pub struct Located<T> {
     pub value: T,
     /// Where it begins.
     pub location: Location,
+    /// Whether the text says `metadata.namespace`. Without it a namespaced object is in `default`, unless whoever reads
+    /// the text knows better.
+    pub names_namespace: bool,
     pub(super) fields: Fields,
 }
 
