@@ -1,0 +1,31 @@
+//! The kernel's nf_tables and conntrack over netlink: one atomic batch a revision, a typed read-back, notifications.
+//!
+//! Messages to nf_tables are built by libnftnl, the library that `nft` itself uses; what comes back is read by [`wire`] and
+//! [`decode`](parse) in safe Rust, from bytes alone. Neither can hide a mistake of the other: a test loads every statement
+//! and reads it back as the same value.
+
+mod backend;
+mod conntrack;
+mod decode;
+mod element;
+mod encode;
+mod error;
+mod expression;
+pub mod fake;
+mod ffi;
+mod kernel;
+mod keytype;
+mod monitor;
+mod probe;
+mod refusal;
+mod socket;
+mod statement;
+mod uapi;
+mod wire;
+
+pub use backend::{Backend, Commit, Counter, Dump, Foreign};
+pub use decode::parse;
+pub use error::{Error, Object, Refusal};
+pub use kernel::Kernel;
+pub use monitor::{Event, Monitor, Stream};
+pub use probe::{Finding, probe};

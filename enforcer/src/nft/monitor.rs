@@ -1,0 +1,167 @@
+//! Notifications of nftables: who has changed the ruleset, and whether it was our tables.
+
+use super::{
+    decode::ours,
+    error::Error,
+    socket::Socket,
+    uapi::*,
+    wire::{Message, Messages},
+};
+use compiler::ir::Family;
+use nix::{errno::Errno, libc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    os::fd::{AsRawFd, RawFd},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// Room for the notifications of a large commit by somebody else. One that does not fit is [`Event::Lost`].
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// One thing that listening has brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A commit has made a new generation.
+    Commit {
+        /// Its number.
+        generation: u32,
+        /// Process id, as the kernel's first pid namespace sees it.
+        process: u32,
+        /// Name of the process, at most 15 bytes.
+        name: String,
+        /// It was the socket whose port the monitor was opened with.
+        by_us: bool,
+        /// Which of our two tables it has touched. Not told of our own commits.
+        touched: BTreeSet<Family>,
+    },
+    /// Notifications were lost: anything may have happened. Read the tables again.
+    Lost,
+}
+
+/// Listens from the moment it is opened. Dropped with its socket.
+pub struct Monitor {
+    socket: Socket,
+    own_port: u32,
+    touched: BTreeSet<Family>,
+    pending: VecDeque<Event>,
+}
+
+impl Monitor {
+    /// Listens in the network namespace of the calling thread. `own_port` is [`super::Kernel::port`]: what that socket
+    /// changes is told as one event a commit, without the objects.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::Unsupported`].
+    pub fn open(own_port: u32) -> Result<Self, Error> {
+        let socket = Socket::open()?;
+        socket.set_receive_buffer(RECEIVE_BUFFER);
+        socket.filter(&mut without_objects_of(own_port))?;
+        socket.join(NFNLGRP_NFTABLES)?;
+        Ok(Self { socket, own_port, touched: BTreeSet::new(), pending: VecDeque::new() })
+    }
+
+    /// The next event, or `None` if there is none yet. Never waits.
+    ///
+    /// # Errors
+    /// [`Error::System`] if the socket is broken.
+    pub fn try_next(&mut self) -> Result<Option<Event>, Error> {
+        let mut buffer = Vec::new();
+        while self.pending.is_empty() {
+            match self.socket.receive_now(&mut buffer) {
+                Ok(Some(len)) => {
+                    for message in Messages(&buffer[..len]) {
+                        self.read(&message?)?;
+                    }
+                }
+                Ok(None) => return Ok(None),
+                Err(Errno::ENOBUFS) => {
+                    self.touched.clear();
+                    self.pending.push_back(Event::Lost);
+                }
+                Err(errno) => return Err(Error::system("listen to nftables")(errno)),
+            }
+        }
+        Ok(self.pending.pop_front())
+    }
+
+    fn read(&mut self, message: &Message<'_>) -> Result<(), Error> {
+        if message.kind >> 8 != NFNL_SUBSYS_NFTABLES {
+            return Ok(());
+        }
+        if message.kind != message::NEWGEN {
+            self.touched.extend(ours(message)?.map(|(family, _)| family));
+            return Ok(());
+        }
+        let commit = message.attributes()?;
+        self.pending.push_back(Event::Commit {
+            generation: commit.u32(NFTA_GEN_ID).unwrap_or_default(),
+            process: commit.u32(NFTA_GEN_PROC_PID).unwrap_or_default(),
+            name: commit.text(NFTA_GEN_PROC_NAME).unwrap_or_default().into(),
+            by_us: message.port == self.own_port,
+            touched: std::mem::take(&mut self.touched),
+        });
+        Ok(())
+    }
+
+    /// The same for tokio, whose runtime must be running.
+    ///
+    /// # Errors
+    /// The runtime cannot watch the socket.
+    pub fn into_stream(self) -> io::Result<Stream> {
+        // SAFETY: the monitor owns its descriptor, and nothing replaces or closes it as long as the `AsyncFd` has it.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        Ok(Stream(watched?))
+    }
+}
+
+impl AsRawFd for Monitor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// A [`Monitor`] that is waited for.
+pub struct Stream(AsyncFd<Monitor>);
+
+impl Stream {
+    /// The next event. Cancelling loses none.
+    ///
+    /// # Errors
+    /// As [`Monitor::try_next`].
+    pub async fn next(&mut self) -> Result<Event, Error> {
+        loop {
+            if let Some(event) = self.0.get_mut().try_next()? {
+                return Ok(event);
+            }
+            let mut ready = self.0.readable_mut().await.map_err(|e| {
+                Error::system("listen to nftables")(Errno::from_raw(e.raw_os_error().unwrap_or_default()))
+            })?;
+            if let Some(event) = ready.get_inner_mut().try_next()? {
+                return Ok(event);
+            }
+            ready.clear_ready();
+        }
+    }
+}
+
+/// A socket filter that passes every end of a commit, and objects unless this port has changed them: loading our own
+/// 100,000 elements would overflow any buffer. A datagram is of one commit, so its first message speaks for all.
+fn without_objects_of(port: u32) -> [libc::sock_filter; 6] {
+    // Filters load in network order.
+    const KIND: u32 = 4;
+    const PORT: u32 = 12;
+    let kind = u16::from_be_bytes(message::NEWGEN.to_ne_bytes());
+    let port = u32::from_be_bytes(port.to_ne_bytes());
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let (load, jump, end) =
+        (libc::BPF_LD | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::BPF_RET);
+    [
+        step(load | libc::BPF_H, 0, 0, KIND),
+        step(jump, 2, 0, kind.into()),
+        step(load | libc::BPF_W, 0, 0, PORT),
+        step(jump, 1, 0, port),
+        step(end, 0, 0, u32::MAX),
+        step(end, 0, 0, 0),
+    ]
+}
