@@ -79,6 +79,8 @@ impl FolderWatch {
 
     fn add(&mut self, folder: &Path) -> io::Result<bool> {
         match self.inotify.add_watch(folder, EVENTS | AddWatchFlags::IN_ONLYDIR) {
+            // A folder that is watched already: symbolic links lead in a circle.
+            Ok(descriptor) if self.folders.contains_key(&descriptor) => Ok(false),
             Ok(descriptor) => {
                 self.folders.insert(descriptor, folder.to_owned());
                 Ok(true)

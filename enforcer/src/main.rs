@@ -1,1 +1,8 @@
-fn main() {}
+//! `policyd`: see [`enforcer::cli`].
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    enforcer::cli::main()
+}

@@ -237,7 +237,10 @@ mod tests {
     fn what_is_wrong_is_said() {
         let error = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
         assert!(error("").starts_with("not a CNI result: EOF"), "{}", error(""));
-        assert!(error(r#"{"cniVersion":"0.3.1","ips":[]}"#).contains("no pod is named"), "a bare result, libcni 0.7");
+        assert!(
+            error(r#"{"cniVersion":"0.3.1","ips":[]}"#).contains("no pod is named"),
+            "a bare result, libcni 0.7"
+        );
         let v02 = result_file(&json!({ "cniVersion": "0.2.0", "ip4": { "ip": "10.244.1.2/24" } }));
         assert!(error(&v02.to_string()).contains("names no interface of the pod (cniVersion 0.2.0)"));
         let mut mac = result();

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 /// What every result file claims. Without a look at the host: see [`Attachment::port`].
 #[derive(Debug)]
-pub struct CniCache {
+pub(super) struct CniCache {
     folder: PathBuf,
     files: BTreeMap<PathBuf, Attachment>,
 }
@@ -19,24 +19,24 @@ pub struct CniCache {
 impl CniCache {
     /// Of `results` in CNI's folder (`/var/lib/cni`); nothing is read yet.
     #[must_use]
-    pub fn new(cni_dir: &Path) -> Self {
+    pub(super) fn new(cni_dir: &Path) -> Self {
         Self { folder: cni_dir.join("results"), files: BTreeMap::new() }
     }
 
     /// The folder, for a watch.
     #[must_use]
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Every claim, in the order of the files' names.
     #[must_use]
-    pub fn attachments(&self) -> Vec<Attachment> {
+    pub(super) fn attachments(&self) -> Vec<Attachment> {
         self.files.values().cloned().collect()
     }
 
     /// Reads what has changed. A folder that is not there has no files; one that cannot be read keeps what was read.
-    pub fn update(&mut self, seen: &Seen) {
+    pub(super) fn update(&mut self, seen: &Seen) {
         match seen {
             Seen::Paths(paths) => paths.iter().for_each(|path| self.read(path)),
             Seen::Everything => match paths_in(&self.folder) {
@@ -44,7 +44,9 @@ impl CniCache {
                     self.files.retain(|path, _| paths.contains(path));
                     paths.iter().for_each(|path| self.read(path));
                 }
-                Err(error) => warn!(folder = %self.folder.display(), %error, "CNI's results cannot be listed"),
+                Err(error) => {
+                    warn!(folder = %self.folder.display(), %error, "CNI's results cannot be listed")
+                }
             },
         }
     }

@@ -152,16 +152,29 @@ mod tests {
 
     #[test]
     fn a_pod_bridge_is_known_by_its_range_by_its_pods_or_by_its_name() {
-        let links = [("cni0", BRIDGE), ("kube-bridge", BRIDGE), ("docker0", BRIDGE), ("eth0", LinkKind::WireGuard)];
+        let links =
+            [("cni0", BRIDGE), ("kube-bridge", BRIDGE), ("docker0", BRIDGE), ("eth0", LinkKind::WireGuard)];
         let facts = facts(&links, &[(2, "10.1.0.1/24"), (3, "172.17.0.1/16"), (4, "10.1.0.9/24")]);
         assert_eq!(bridge_names(&facts, &[], &[]), ["cni0"], "by name");
-        assert_eq!(bridge_names(&facts, &["10.1.0.0/24"], &[]), ["cni0", "kube-bridge"], "by range, no other link");
-        assert_eq!(bridge_names(&facts, &[], &["10.1.0.77"]), ["cni0", "kube-bridge"], "by a pod in its subnet");
+        assert_eq!(
+            bridge_names(&facts, &["10.1.0.0/24"], &[]),
+            ["cni0", "kube-bridge"],
+            "by range, no other link"
+        );
+        assert_eq!(
+            bridge_names(&facts, &[], &["10.1.0.77"]),
+            ["cni0", "kube-bridge"],
+            "by a pod in its subnet"
+        );
     }
 
     #[test]
     fn overlay_ports_come_from_the_devices() {
-        assert_eq!(facts(&[("eth0", LinkKind::Other(String::new()))], &[]).overlay_ports(), [8472], "none yet");
+        assert_eq!(
+            facts(&[("eth0", LinkKind::Other(String::new()))], &[]).overlay_ports(),
+            [8472],
+            "none yet"
+        );
         let all = [
             ("flannel.1", LinkKind::Vxlan(4789)),
             ("flannel-wg", LinkKind::WireGuard),
@@ -172,14 +185,17 @@ mod tests {
 
     #[test]
     fn own_addresses_leave_out_what_no_pod_can_reach() {
-        let facts =
-            facts(&[("lo", LinkKind::WireGuard)], &[(1, "127.0.0.1/8"), (1, "::1/128"), (1, "fe80::1/64"), (1, "10.0.0.5/24")]);
+        let facts = facts(
+            &[("lo", LinkKind::WireGuard)],
+            &[(1, "127.0.0.1/8"), (1, "::1/128"), (1, "fe80::1/64"), (1, "10.0.0.5/24")],
+        );
         assert_eq!(facts.own_addresses(), ["10.0.0.5".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]
     fn broadcasts_are_of_ipv4_subnets_that_have_one() {
-        let facts = facts(&[("cni0", BRIDGE)], &[(1, "10.244.1.1/24"), (1, "10.0.0.1/31"), (1, "fd00::1/64")]);
+        let facts =
+            facts(&[("cni0", BRIDGE)], &[(1, "10.244.1.1/24"), (1, "10.0.0.1/31"), (1, "fd00::1/64")]);
         assert_eq!(facts.broadcasts(1).collect::<Vec<_>>(), [Ipv4Addr::new(10, 244, 1, 255)]);
     }
 }

@@ -76,7 +76,9 @@ impl FlagKeeper {
         if !self.before.is_empty() {
             let mut rtnl = Rtnl::open()?;
             for link in rtnl.links()? {
-                if let Some(&flags) = self.before.get(&link.name).filter(|_| matches!(link.kind, LinkKind::Bridge(_))) {
+                if let Some(&flags) =
+                    self.before.get(&link.name).filter(|_| matches!(link.kind, LinkKind::Bridge(_)))
+                {
                     rtnl.set_bridge_flags(link.index, flags)?;
                     restored.push(link.name);
                 }

@@ -1,5 +1,6 @@
 //! What this host is like: its links and addresses, its pod bridge, its switches, and which interface is which pod's.
 
+pub mod chains;
 pub mod cni;
 mod cni_cache;
 pub mod facts;

@@ -18,7 +18,10 @@ impl BridgeNetfilter {
     #[must_use]
     pub fn read() -> Option<Self> {
         let read = |name: &str| Some(fs::read_to_string(Path::new(FOLDER).join(name)).ok()?.trim() != "0");
-        Some(Self { iptables: read("bridge-nf-call-iptables")?, ip6tables: read("bridge-nf-call-ip6tables")? })
+        Some(Self {
+            iptables: read("bridge-nf-call-iptables")?,
+            ip6tables: read("bridge-nf-call-ip6tables")?,
+        })
     }
 }
 

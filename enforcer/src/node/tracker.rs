@@ -22,6 +22,8 @@ pub struct Settings {
     pub established: Established,
     /// `--unknown-pods`.
     pub unknown_pods: UnknownPods,
+    /// The kernel has nftables' bridge family; without it there is no source guard.
+    pub bridge_family: bool,
 }
 
 /// What has changed since the last reading.
@@ -95,7 +97,8 @@ impl Tracker {
         let node = &*self.settings.node;
         let ranges = cluster.node(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
         let local = |pod: &&policy_model::object::Pod| pod.is_policed() && pod.node.as_deref() == Some(node);
-        let pods: Vec<IpAddr> = cluster.pods().filter(local).flat_map(|pod| pod.ips.iter().copied()).collect();
+        let pods: Vec<IpAddr> =
+            cluster.pods().filter(local).flat_map(|pod| pod.ips.iter().copied()).collect();
         let found: Vec<Arc<str>> =
             self.facts.pod_bridges(ranges, &pods).iter().map(|link| Arc::from(link.name.as_str())).collect();
         if found.is_empty() { vec![DEFAULT_BRIDGE.into()] } else { found }
@@ -115,9 +118,10 @@ impl Tracker {
             broadcasts,
             overlay_ports,
             addresses: self.facts.own_addresses(),
-            source_guard: !self.ports.is_empty(),
+            source_guard: self.settings.bridge_family && !self.ports.is_empty(),
             established: self.settings.established,
             unknown_pods: self.settings.unknown_pods,
+            ..self.config.clone()
         }
     }
 
@@ -150,6 +154,7 @@ mod tests {
             overlay_ports: Vec::new(),
             established: Established::Recheck,
             unknown_pods: UnknownPods::Drop,
+            bridge_family: true,
         })
     }
 

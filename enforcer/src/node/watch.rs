@@ -1,10 +1,6 @@
 //! Follows the host: links, addresses, br_netfilter's switches and CNI's result files.
 
-use super::{
-    cni_cache::CniCache,
-    facts::Facts,
-    rtnl::LinkMonitor,
-};
+use super::{cni_cache::CniCache, facts::Facts, rtnl::LinkMonitor};
 use crate::folder_watch::{FolderWatch, Seen};
 use std::{
     io,
@@ -62,8 +58,12 @@ fn watch_files(mut watch: FolderWatch, news: Sender<News>) -> io::Result<()> {
     let follow = move || {
         loop {
             match watch.wait(None) {
-                Ok(Some(seen)) if news.send(News::Files(seen)).is_err() => return,
-                Ok(_) => {}
+                Ok(Some(seen)) => {
+                    if news.send(News::Files(seen)).is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => {}
                 // Without a watch the files are still read again now and then.
                 Err(error) => return error!(%error, "CNI's results cannot be watched"),
             }

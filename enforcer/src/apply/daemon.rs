@@ -1,0 +1,327 @@
+//! The loop: inputs in, commits out, until it is told to stop.
+
+use super::{
+    engine::{Engine, Outcome},
+    input::{Input, Question},
+    schedule::{Due, Schedule},
+};
+use crate::{
+    nft::{Backend, Error},
+    node::{
+        facts::Facts,
+        flags::FlagKeeper,
+        tracker::{Tracker, Update},
+    },
+    observe::{metrics::Metrics, programs::programs},
+};
+use compiler::{Compiler, Event};
+use policy_model::{
+    cluster::{Change, Cluster},
+    object::ObjectKey,
+};
+use std::{
+    net::IpAddr,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Instant,
+};
+use tracing::{Span, debug, error, field, info, info_span, warn};
+
+/// Inputs that are taken in without a look at the clock.
+const DRAIN: usize = 1024;
+
+/// Everything that the loop owns.
+#[derive(Debug)]
+pub struct Daemon<B> {
+    engine: Engine<B>,
+    cluster: Cluster,
+    tracker: Tracker,
+    flags: Option<FlagKeeper>,
+    schedule: Schedule,
+    metrics: Arc<Metrics>,
+    batch: Batch,
+    conflicts: Vec<(IpAddr, Vec<ObjectKey>)>,
+}
+
+/// What has come since the last commit.
+#[derive(Debug)]
+struct Batch {
+    events: usize,
+    seen: Vec<Instant>,
+    /// Some pod's addresses may be another's now.
+    addresses_moved: bool,
+    span: Span,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { events: 0, seen: Vec::new(), addresses_moved: false, span: Span::none() }
+    }
+}
+
+impl<B: Backend> Daemon<B> {
+    /// Of a whole first state: the cluster's objects and one reading of the host. Nothing is sent yet.
+    #[must_use]
+    pub fn new(
+        backend: B,
+        mut tracker: Tracker,
+        facts: Facts,
+        changes: Vec<Change>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let cluster: Cluster = changes.iter().cloned().collect();
+        let update = tracker.read(facts, &cluster);
+        let mut compiler = Compiler::new(tracker.config().clone());
+        changes.into_iter().for_each(|change| compiler.apply(change.into()));
+        update.attached.into_iter().for_each(|port| compiler.apply(Event::Port(port)));
+        Self {
+            engine: Engine::new(backend, compiler),
+            cluster,
+            tracker,
+            flags: None,
+            schedule: Schedule::new(Instant::now()),
+            metrics,
+            batch: Batch::default(),
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// Keeps the pod bridges' flags as they must be, from the next reading of the host on, and now.
+    #[must_use]
+    pub fn with_flags(mut self, flags: FlagKeeper) -> Self {
+        self.flags = Some(flags);
+        self.ensure_flags();
+        self
+    }
+
+    /// The engine, to look at.
+    #[must_use]
+    pub fn engine(&self) -> &Engine<B> {
+        &self.engine
+    }
+
+    /// Brings the first revision into force; only what the kernel lacks is sent.
+    ///
+    /// # Errors
+    /// The kernel cannot be read or takes nothing; it is tried again when the loop runs.
+    pub fn start(&mut self) -> Result<Outcome, Error> {
+        let begin = Instant::now();
+        let result = self.engine.start();
+        self.finish(begin, &result);
+        self.report_conflicts();
+        if let Ok(outcome) = result {
+            let stats = self.engine.compiler().stats();
+            let sent = match outcome {
+                Outcome::Unchanged => 0,
+                Outcome::Committed { ops, .. } => ops,
+            };
+            info!(
+                revision = self.engine.revision(),
+                operations = sent,
+                local_pods = stats.local_pods,
+                policies = stats.policies,
+                programs = stats.programs,
+                "the first revision is in force"
+            );
+        }
+        result
+    }
+
+    /// Runs until [`Input::Stop`], or until nobody can send any more. The tables stay as they are.
+    pub fn run(&mut self, inputs: &Receiver<Input>) {
+        loop {
+            let patience = self.schedule.next().saturating_duration_since(Instant::now());
+            match inputs.recv_timeout(patience) {
+                Ok(input) => {
+                    for input in std::iter::once(input).chain(inputs.try_iter().take(DRAIN)) {
+                        if self.take(input).is_break() {
+                            return;
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Some(due) = self.schedule.due(Instant::now()) {
+                self.act(due);
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) -> ControlFlow<()> {
+        match input {
+            Input::Changes { changes, seen } => self.take_changes(changes, seen),
+            Input::Host { facts, seen } => {
+                let update = self.tracker.read(*facts, &self.cluster);
+                self.ensure_flags();
+                self.take_host(update, seen);
+            }
+            Input::Foreign => self.schedule.foreign(Instant::now()),
+            Input::Ask(question) => self.answer(question),
+            Input::Stop => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn take_changes(&mut self, changes: Vec<Change>, seen: Instant) {
+        let node = self.tracker.config().node.clone();
+        let moves = |change: &Change| match change {
+            Change::Pod(pod) => self.cluster.pod(&pod.key).is_none_or(|old| old.ips != pod.ips),
+            Change::PodDeleted(_) => true,
+            _ => false,
+        };
+        self.batch.addresses_moved |= changes.iter().any(moves);
+        // This node's ranges and pods tell which bridge is the pods'.
+        let concerns_host = changes.iter().any(|change| match change {
+            Change::Node(changed) => changed.name == node,
+            Change::NodeDeleted(name) => *name == node,
+            Change::Pod(pod) => pod.node.as_ref() == Some(&node) && moves(change),
+            _ => false,
+        });
+        self.note(changes.len(), seen);
+        let span = self.batch.span.clone();
+        span.in_scope(|| {
+            for change in changes {
+                debug!(?change);
+                self.cluster.apply(change.clone());
+                self.engine.apply(change.into());
+            }
+        });
+        if concerns_host {
+            let update = self.tracker.refresh(&self.cluster);
+            self.take_host(update, seen);
+        }
+    }
+
+    fn take_host(&mut self, update: Update, seen: Instant) {
+        let count = update.attached.len() + update.detached.len() + usize::from(update.config.is_some());
+        if count == 0 {
+            return;
+        }
+        self.note(count, seen);
+        let span = self.batch.span.clone();
+        span.in_scope(|| {
+            for id in update.detached {
+                debug!(container = %id, "port detached");
+                self.engine.apply(Event::PortDeleted(id));
+            }
+            for port in update.attached {
+                debug!(pod = %port.pod, container = %port.id, ifindex = port.ifindex, "port attached");
+                self.engine.apply(Event::Port(port));
+            }
+            if let Some(config) = update.config {
+                info!(bridges = ?config.bridges, overlay_ports = ?config.overlay_ports,
+                    source_guard = config.source_guard, "the node's settings");
+                self.engine.set_config(config);
+            }
+        });
+        self.ensure_flags();
+    }
+
+    fn note(&mut self, events: usize, seen: Instant) {
+        if self.batch.events == 0 {
+            self.batch.span = info_span!("change", revision = field::Empty);
+        }
+        self.batch.events += events;
+        self.batch.seen.push(seen);
+        self.schedule.changed(Instant::now());
+    }
+
+    fn act(&mut self, due: Due) {
+        if due == Due::Verify && self.batch.events > 0 {
+            self.act(Due::Commit);
+        }
+        let begin = Instant::now();
+        let batch = std::mem::take(&mut self.batch);
+        let span = batch.span.clone();
+        let _entered = span.enter();
+        let result = match due {
+            Due::Commit | Due::Settle => self.engine.commit(),
+            Due::Retry => self.engine.retry(),
+            Due::Verify => self.engine.verify(),
+        };
+        self.finish(begin, &result);
+        match result {
+            Ok(Outcome::Committed { ops, took }) => {
+                let revision = self.engine.revision();
+                span.record("revision", revision);
+                info!(revision, events = batch.events, operations = ops, ?took, "committed");
+            }
+            Ok(Outcome::Unchanged) => debug!(events = batch.events, ?due, "nothing to commit"),
+            Err(error) => {
+                error!(%error, events = batch.events, "the kernel is as it was; trying again later")
+            }
+        }
+        if batch.addresses_moved {
+            self.report_conflicts();
+        }
+        if self.engine.is_healthy() {
+            for seen in batch.seen {
+                self.metrics.observe_latency(seen.elapsed());
+            }
+        }
+    }
+
+    /// Sets the times of what comes next, and the metrics.
+    fn finish(&mut self, begin: Instant, result: &Result<Outcome, Error>) {
+        let now = Instant::now();
+        match result {
+            Ok(_) => self.schedule.committed(now, self.engine.compiler().settled()),
+            Err(_) => self.schedule.committed(now, true),
+        }
+        self.schedule.verified(now);
+        if self.engine.is_healthy() {
+            self.schedule.healed();
+        } else {
+            self.schedule.refused(now);
+        }
+        if result.is_ok() {
+            self.metrics.set_ready();
+        }
+        let stats = self.engine.compiler().stats();
+        self.metrics.set_state(self.engine.revision(), &stats, self.engine.quarantined_pods().len());
+        self.metrics.set_totals(&self.engine.totals());
+        debug!(whole = ?begin.elapsed(), "commit done");
+    }
+
+    /// Two live pods with one address are a fault of the cluster; until it is mended the stricter of both holds.
+    fn report_conflicts(&mut self) {
+        let conflicts = self.engine.compiler().conflicts();
+        for (address, pods) in conflicts.iter().filter(|conflict| !self.conflicts.contains(conflict)) {
+            let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
+            warn!(%address, ?pods, "several live pods have one address; what is stricter for any of them holds");
+        }
+        self.conflicts = conflicts;
+    }
+
+    fn ensure_flags(&mut self) {
+        let Some(flags) = &mut self.flags else { return };
+        match flags.ensure(self.tracker.facts(), &self.tracker.config().bridges) {
+            Ok(changed) => changed.iter().for_each(|bridge| {
+                info!(bridge, "the sysctls are off, so the bridge's own nf_call flags are set");
+            }),
+            Err(error) => {
+                error!(%error, "the pod bridge's flags cannot be set: same-node traffic is not judged")
+            }
+        }
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever asked may have gone away; that is no fault.
+        match question {
+            Question::Programs(answer) => {
+                let _ = answer.send(programs(self.engine.compiler(), self.engine.revision()));
+            }
+            Question::Verdict(flow, answer) => {
+                let _ = answer.send(self.cluster.verdict(&flow));
+            }
+            Question::Counters(answer) => {
+                let counters = self.engine.backend().counters();
+                let _ = answer.send(counters.inspect_err(|error| warn!(%error, "no counters")).ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The compiler and the kernel held together: what one wants, the other holds. The only caller of [`Backend`].
+//!
+//! A commit that the kernel refuses leaves the kernel as it was. The tables are then read back and the whole ruleset is
+//! tried as a difference to that; if it is refused too, the objects at fault are left out and their pods denied, so that
+//! one bad object never keeps the rest from being in force.
+
+use super::{departed::departed, quarantine::Quarantine};
+use crate::nft::{Backend, Dump, Error, Object};
+use compiler::{
+    Compiler, Event,
+    config::Config,
+    delta::{Delta, Op},
+    ir::Ruleset,
+    skeleton,
+    text::{self, Style},
+};
+use std::{borrow::Cow, collections::BTreeSet, net::IpAddr, time::Duration};
+use tracing::{debug, error, info, warn};
+
+/// How often the tables are read anew within one try, because they changed meanwhile or one more object was refused.
+const ATTEMPTS: usize = 16;
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The kernel held it already; nothing was sent.
+    Unchanged,
+    /// The kernel took it.
+    Committed {
+        /// Operations in the transaction.
+        ops: usize,
+        /// How long the kernel took.
+        took: Duration,
+    },
+}
+
+/// Counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Transactions that the kernel took.
+    pub transactions: u64,
+    /// Transactions that it did not take.
+    pub refusals: u64,
+    /// Operations that put right what somebody else had changed.
+    pub drift_repaired: u64,
+    /// Conntrack entries of dead addresses that were deleted.
+    pub forgotten: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine<B> {
+    backend: B,
+    compiler: Compiler,
+    quarantine: Quarantine,
+    quarantined_pods: BTreeSet<String>,
+    /// The kernel holds what was wanted at the last commit, as far as is known.
+    in_sync: bool,
+    revision: u64,
+    totals: Totals,
+}
+
+impl<B: Backend> Engine<B> {
+    /// Of a compiler that has been fed with the whole state; nothing is read or sent yet.
+    #[must_use]
+    pub fn new(backend: B, compiler: Compiler) -> Self {
+        Self {
+            backend,
+            compiler,
+            quarantine: Quarantine::default(),
+            quarantined_pods: BTreeSet::new(),
+            in_sync: false,
+            revision: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Feeds the compiler.
+    pub fn apply(&mut self, event: Event) {
+        self.compiler.apply(event);
+    }
+
+    /// Changes the node's settings.
+    pub fn set_config(&mut self, config: Config) {
+        self.compiler.set_config(config);
+    }
+
+    /// For questions about sizes, pods and programs.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// For the kernel's counters.
+    pub fn backend(&mut self) -> &mut B {
+        &mut self.backend
+    }
+
+    /// Number of the ruleset in force; 0 before the first.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Pods that are denied because an object of theirs was refused, as comments name them.
+    #[must_use]
+    pub fn quarantined_pods(&self) -> &BTreeSet<String> {
+        &self.quarantined_pods
+    }
+
+    /// Whether the kernel holds all of what it should.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.in_sync && self.quarantine.is_empty()
+    }
+
+    /// Brings the kernel, whatever it holds, to what the compiler wants: only the difference is sent.
+    ///
+    /// # Errors
+    /// The kernel cannot be read, or takes nothing.
+    pub fn start(&mut self) -> Result<Outcome, Error> {
+        self.compiler.commit();
+        self.resync()
+    }
+
+    /// Sends what has changed since the last commit.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; the kernel is as it was.
+    pub fn commit(&mut self) -> Result<Outcome, Error> {
+        let delta = self.compiler.commit();
+        if !self.is_healthy() {
+            return self.resync();
+        }
+        if delta.is_empty() {
+            return Ok(Outcome::Unchanged);
+        }
+        // Others commit to their own tables all the time, so no generation is asked for here.
+        match self.backend.commit(&delta, None) {
+            Ok(commit) => Ok(self.taken(&delta, commit.took)),
+            Err(error) => {
+                self.totals.refusals += 1;
+                warn!(%error, "a commit failed; the tables are read back and tried as a whole");
+                self.resync()
+            }
+        }
+    }
+
+    /// Tries again with everything that was left out.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn retry(&mut self) -> Result<Outcome, Error> {
+        self.compiler.commit();
+        self.quarantine.clear();
+        self.resync()
+    }
+
+    /// Compares the kernel's tables with what they should hold, and repairs them in one transaction.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn verify(&mut self) -> Result<Outcome, Error> {
+        let dump = self.backend.dump()?;
+        let drift = dump.delta_to(&self.wanted());
+        if drift.is_empty() {
+            return Ok(Outcome::Unchanged);
+        }
+        describe_drift(&dump, &drift);
+        let outcome = self.resync()?;
+        if let Outcome::Committed { ops, .. } = outcome {
+            self.totals.drift_repaired += ops as u64;
+        }
+        Ok(outcome)
+    }
+
+    fn wanted(&self) -> Cow<'_, Ruleset> {
+        if self.quarantine.is_empty() {
+            Cow::Borrowed(self.compiler.ruleset())
+        } else {
+            Cow::Owned(self.quarantine.apply(self.compiler.ruleset()).ruleset)
+        }
+    }
+
+    fn resync(&mut self) -> Result<Outcome, Error> {
+        self.in_sync = false;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let dump = self.backend.dump()?;
+            let delta = dump.delta_to(&self.wanted());
+            if delta.is_empty() {
+                self.synced();
+                self.revision = self.revision.max(1);
+                return Ok(Outcome::Unchanged);
+            }
+            match self.backend.commit(&delta, Some(dump.generation)) {
+                Ok(commit) => {
+                    self.synced();
+                    return Ok(self.taken(&delta, commit.took));
+                }
+                Err(error) => {
+                    self.totals.refusals += 1;
+                    last = Some(self.leave_out(error)?);
+                }
+            }
+        }
+        // Never empty after a loop of at least one turn that did not return.
+        last.map_or(Ok(Outcome::Unchanged), Err)
+    }
+
+    /// Makes the next attempt differ from the one that failed.
+    ///
+    /// # Errors
+    /// Nothing can be done about this error now.
+    fn leave_out(&mut self, error: Error) -> Result<Error, Error> {
+        let objects: Vec<&Object> = match &error {
+            Error::Refused(refusals) => refusals.iter().map(|refusal| &refusal.object).collect(),
+            Error::Invalid { object, .. } => vec![object],
+            Error::Restart(_) | Error::NoBuffers | Error::Timeout(_) => {
+                debug!(%error, "trying again");
+                return Ok(error);
+            }
+            _ => return Err(error),
+        };
+        if !self.quarantine.add(objects, &skeleton::ruleset(self.compiler.config())) {
+            return Err(error);
+        }
+        error!(%error, "the objects at fault are left out, and their pods denied, until the kernel takes them");
+        Ok(error)
+    }
+
+    fn synced(&mut self) {
+        self.in_sync = true;
+        let pods = if self.quarantine.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.quarantine.apply(self.compiler.ruleset()).pods
+        };
+        if pods != self.quarantined_pods {
+            match pods.is_empty() {
+                true => info!("nothing is left out any more"),
+                false => {
+                    error!(?pods, objects = ?self.quarantine.objects().collect::<Vec<_>>(), "pods are denied")
+                }
+            }
+        }
+        self.quarantined_pods = pods;
+    }
+
+    fn taken(&mut self, delta: &Delta, took: Duration) -> Outcome {
+        self.revision += 1;
+        self.totals.transactions += 1;
+        let dead: Vec<IpAddr> = departed(delta).into_iter().collect();
+        if !dead.is_empty() {
+            match self.backend.forget_addresses(&dead) {
+                Ok(count) => {
+                    self.totals.forgotten += count as u64;
+                    debug!(addresses = ?dead, entries = count, "conntrack entries of dead addresses are deleted");
+                }
+                Err(error) => warn!(%error, addresses = ?dead, "conntrack entries of dead addresses remain"),
+            }
+        }
+        Outcome::Committed { ops: delta.ops.len(), took }
+    }
+}
+
+/// Says what somebody else has done: the first lines of what puts it right.
+fn describe_drift(dump: &Dump, drift: &Delta) {
+    for foreign in &dump.foreign {
+        warn!(object = %foreign.object, what = foreign.what, "somebody has put something into our tables");
+    }
+    let whole = drift.ops.iter().any(|op| matches!(op, Op::AddTable { .. }));
+    let lines = if whole { Vec::new() } else { first_lines(drift) };
+    warn!(
+        ops = drift.ops.len(),
+        whole_table = whole,
+        ?lines,
+        "the tables are not as they should be: repairing"
+    );
+}
+
+fn first_lines(delta: &Delta) -> Vec<String> {
+    text::delta(delta, Style::SHORT).lines().take(5).map(str::to_owned).collect()
+}

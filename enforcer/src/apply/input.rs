@@ -1,0 +1,47 @@
+//! What the loop is told, and asked.
+
+use crate::{nft::Counter, node::facts::Facts};
+use compiler::ir::{Family, Name};
+use policy_model::{
+    cluster::Change,
+    verdict::{Flow, Verdict},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Instant};
+use tokio::sync::oneshot;
+
+/// One message to the loop.
+#[derive(Debug)]
+pub enum Input {
+    /// Objects of the cluster have changed.
+    Changes {
+        /// In order.
+        changes: Vec<Change>,
+        /// When the source was told of them: the clock of event-to-kernel starts here.
+        seen: Instant,
+    },
+    /// The host has changed.
+    Host {
+        /// The whole new reading.
+        facts: Box<Facts>,
+        /// When it was read.
+        seen: Instant,
+    },
+    /// Somebody else has changed our tables.
+    Foreign,
+    /// A question; the answer goes back over its channel.
+    Ask(Question),
+    /// End the loop; the tables stay in force.
+    Stop,
+}
+
+/// What HTTP clients ask. Who no longer waits for the answer gets none.
+#[derive(Debug)]
+pub enum Question {
+    /// Every program with its steps, sets and pods.
+    Programs(oneshot::Sender<Value>),
+    /// What the model says about a flow.
+    Verdict(Box<Flow>, oneshot::Sender<Verdict>),
+    /// The kernel's named counters; `None` if they cannot be read now.
+    Counters(oneshot::Sender<Option<BTreeMap<(Family, Name), Counter>>>),
+}

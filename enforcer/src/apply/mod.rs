@@ -1,0 +1,12 @@
+//! Batch, commit, verify, repair: the loop between what is wanted and what the kernel holds.
+
+mod daemon;
+mod departed;
+mod engine;
+mod input;
+mod quarantine;
+mod schedule;
+
+pub use daemon::Daemon;
+pub use engine::{Engine, Outcome, Totals};
+pub use input::{Input, Question};

@@ -1,0 +1,223 @@
+//! When to do what: batching of changes, removal of unused programs, retries, and the regular check. No clock of its own.
+
+use std::time::{Duration, Instant};
+
+/// A commit is followed by the next one not sooner than this, so that a burst becomes few transactions. An idle node
+/// commits at once.
+pub(super) const GAP: Duration = Duration::from_millis(5);
+/// Changes are not held back longer than this, however they keep coming.
+pub(super) const LONGEST_BATCH: Duration = Duration::from_millis(50);
+/// No packet in flight is still in a program that nothing has led to for this long.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+/// The tables are compared with what they should hold this often.
+pub(super) const VERIFY: Duration = Duration::from_secs(60);
+/// After somebody else's change they are compared after this long, to catch all of what is being done.
+pub(super) const AFTER_FOREIGN: Duration = Duration::from_millis(100);
+/// The first retry of a refused commit, and the longest wait between two.
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Commit the changes that have come.
+    Commit,
+    /// Commit again: programs that are not used any more wait to be removed.
+    Settle,
+    /// Try again what was refused.
+    Retry,
+    /// Compare the kernel's tables with what they should hold.
+    Verify,
+}
+
+/// The times at which something is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    last_commit: Option<Instant>,
+    first_change: Option<Instant>,
+    last_change: Option<Instant>,
+    settle: Option<Instant>,
+    retry: Option<Instant>,
+    backoff: Duration,
+    verify: Instant,
+}
+
+impl Schedule {
+    /// Nothing to do until the first regular check.
+    #[must_use]
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            last_commit: None,
+            first_change: None,
+            last_change: None,
+            settle: None,
+            retry: None,
+            backoff: RETRY.0,
+            verify: now + VERIFY,
+        }
+    }
+
+    /// A change has come.
+    pub(super) fn changed(&mut self, now: Instant) {
+        self.first_change.get_or_insert(now);
+        self.last_change = Some(now);
+    }
+
+    /// Somebody else has changed our tables.
+    pub(super) fn foreign(&mut self, now: Instant) {
+        self.verify = self.verify.min(now + AFTER_FOREIGN);
+    }
+
+    /// A commit has ended well. `settled`: no unused programs are left.
+    pub(super) fn committed(&mut self, now: Instant, settled: bool) {
+        self.last_commit = Some(now);
+        self.first_change = None;
+        self.last_change = None;
+        self.settle = (!settled).then(|| now + SETTLE);
+    }
+
+    /// What the kernel holds is not what it should hold; each time in a row is waited for twice as long.
+    pub(super) fn refused(&mut self, now: Instant) {
+        self.first_change = None;
+        self.last_change = None;
+        self.retry = Some(now + self.backoff);
+        self.backoff = (self.backoff * 2).min(RETRY.1);
+    }
+
+    /// The kernel holds all of what it should hold.
+    pub(super) fn healed(&mut self) {
+        self.retry = None;
+        self.backoff = RETRY.0;
+    }
+
+    /// The tables have been compared.
+    pub(super) fn verified(&mut self, now: Instant) {
+        self.verify = now + VERIFY;
+    }
+
+    /// The time of the next thing to do.
+    #[must_use]
+    pub(super) fn next(&self) -> Instant {
+        let times = [self.commit_at(), self.settle, self.retry];
+        times.into_iter().flatten().fold(self.verify, Instant::min)
+    }
+
+    /// What is due, the most urgent first.
+    #[must_use]
+    pub(super) fn due(&self, now: Instant) -> Option<Due> {
+        let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
+        if is_due(self.commit_at()) {
+            Some(Due::Commit)
+        } else if is_due(self.retry) {
+            Some(Due::Retry)
+        } else if is_due(self.settle) {
+            Some(Due::Settle)
+        } else {
+            is_due(Some(self.verify)).then_some(Due::Verify)
+        }
+    }
+
+    fn commit_at(&self) -> Option<Instant> {
+        let (first, last) = (self.first_change?, self.last_change?);
+        let Some(before) = self.last_commit.filter(|before| first < *before + GAP) else {
+            return Some(first);
+        };
+        // Under load, wait until it is quiet for a moment, but not for ever.
+        Some((last + GAP).max(before + GAP).min(first + LONGEST_BATCH))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn an_idle_node_commits_at_once() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        assert_eq!(schedule.due(start), None);
+        schedule.changed(start + MS);
+        assert_eq!(schedule.due(start + MS), Some(Due::Commit));
+        schedule.committed(start + 2 * MS, true);
+        assert_eq!(schedule.due(start + 100 * MS), None);
+        schedule.changed(start + 100 * MS);
+        assert_eq!(schedule.due(start + 100 * MS), Some(Due::Commit), "the last commit is long ago");
+    }
+
+    #[test]
+    fn a_burst_is_committed_together() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        schedule.changed(start);
+        schedule.committed(start, true);
+        for ms in 1..4 {
+            schedule.changed(start + ms * MS);
+            assert_eq!(schedule.due(start + ms * MS), None, "{ms} ms");
+        }
+        assert_eq!(schedule.next(), start + 3 * MS + GAP, "quiet for a moment");
+        assert_eq!(schedule.due(start + 3 * MS + GAP), Some(Due::Commit));
+    }
+
+    #[test]
+    fn a_burst_without_end_is_not_waited_for() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        schedule.changed(start);
+        schedule.committed(start, true);
+        let mut now = start + MS;
+        loop {
+            schedule.changed(now);
+            if schedule.due(now).is_some() {
+                break;
+            }
+            now += MS;
+        }
+        assert_eq!(now, start + MS + LONGEST_BATCH);
+    }
+
+    #[test]
+    fn unused_programs_are_removed_after_a_second() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        schedule.changed(start);
+        schedule.committed(start, false);
+        assert_eq!(schedule.due(start + SETTLE - MS), None);
+        assert_eq!(schedule.due(start + SETTLE), Some(Due::Settle));
+        schedule.committed(start + SETTLE, true);
+        assert_eq!(schedule.due(start + 3 * SETTLE), None);
+    }
+
+    #[test]
+    fn retries_wait_longer_each_time_and_start_anew_once_healed() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            schedule.refused(start);
+            waits.push((schedule.retry.unwrap() - start).as_secs());
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(schedule.due(start + RETRY.1), Some(Due::Retry));
+        schedule.healed();
+        assert_eq!(schedule.due(start + VERIFY - MS), None);
+        schedule.refused(start);
+        assert_eq!(schedule.next(), start + RETRY.0);
+    }
+
+    #[test]
+    fn tables_are_compared_each_minute_and_soon_after_somebody_elses_change() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        assert_eq!(schedule.due(start + VERIFY), Some(Due::Verify));
+        schedule.verified(start + VERIFY);
+        schedule.foreign(start + VERIFY);
+        assert_eq!(schedule.next(), start + VERIFY + AFTER_FOREIGN);
+        schedule.foreign(start + VERIFY + 50 * MS);
+        assert_eq!(
+            schedule.next(),
+            start + VERIFY + AFTER_FOREIGN,
+            "a stream of changes does not put it off"
+        );
+    }
+}

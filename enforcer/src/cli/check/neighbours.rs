@@ -1,0 +1,114 @@
+//! Who else filters or translates on this host.
+
+use super::line::Line;
+use crate::node::{chains::ChainName, facts::Facts};
+
+/// How kube-proxy's modes show: IPVS by its device, nftables by its table, iptables by a chain.
+const IPVS_DEVICE: &str = "kube-ipvs0";
+const NFTABLES_TABLE: &str = "kube-proxy";
+const IPTABLES_CHAIN: &str = "KUBE-SERVICES";
+
+/// Policy engines: by a table, by the beginning of a chain's name, or by a device that they make.
+const ENGINES: &[(&str, &[&str], &[&str], &[&str])] = &[
+    ("kube-network-policies", &["kube-network-policies"], &[], &[]),
+    ("kube-router", &[], &["KUBE-ROUTER-", "KUBE-POD-FW-", "KUBE-NWPLCY-"], &[]),
+    ("Calico", &["calico"], &["cali-"], &["vxlan.calico", "tunl-calico"]),
+    ("Cilium", &[], &["CILIUM_"], &["cilium_host", "cilium_net"]),
+    ("Weave", &[], &["WEAVE-NPC"], &["weave"]),
+    ("Antrea", &["antrea"], &["ANTREA-"], &["antrea-gw0"]),
+    ("OVN-Kubernetes", &["ovn-kubernetes"], &[], &["ovn-k8s-mp0"]),
+];
+
+pub(super) fn kube_proxy(facts: &Facts, chains: Option<&[ChainName]>) -> Line {
+    let name = "kube-proxy";
+    if facts.link(IPVS_DEVICE).is_some() {
+        return Line::fail(
+            name,
+            "IPVS mode: Service traffic skips the forward hook, so policy would not hold",
+            "set mode: nftables in kube-proxy's ConfigMap (kube-system/kube-proxy), remove kube-ipvs0, run this again",
+        );
+    }
+    let Some(chains) = chains else { return not_known(name) };
+    if chains.iter().any(|chain| chain.table == NFTABLES_TABLE) {
+        Line::ok(name, "nftables mode")
+    } else if chains.iter().any(|chain| chain.name == IPTABLES_CHAIN) {
+        Line::ok(name, "iptables mode")
+    } else {
+        Line::ok(name, "not here, or not in IPVS mode")
+    }
+}
+
+pub(super) fn second_engine(facts: &Facts, chains: Option<&[ChainName]>) -> Line {
+    let name = "second engine";
+    let found = engines(facts, chains.unwrap_or_default());
+    if !found.is_empty() {
+        let names = found.join(", ");
+        return Line::warn(
+            name,
+            format!("{names} is here: both apply, and a packet passes only if both let it"),
+            "keep one of them: remove the other's policy part, or policyd",
+        );
+    }
+    if chains.is_none() { not_known(name) } else { Line::ok(name, "none found") }
+}
+
+fn not_known(name: &'static str) -> Line {
+    Line::warn(
+        name,
+        "not known: chains of nftables cannot be listed",
+        super::super::preflight::GIVE_CAPABILITY,
+    )
+}
+
+fn engines(facts: &Facts, chains: &[ChainName]) -> Vec<&'static str> {
+    let is_here = |(_, tables, prefixes, devices): &&(&str, &[&str], &[&str], &[&str])| {
+        let by_chain = |chain: &ChainName| {
+            tables.contains(&chain.table.as_str())
+                || prefixes.iter().any(|prefix| chain.name.starts_with(prefix))
+        };
+        chains.iter().any(by_chain) || devices.iter().any(|device| facts.link(device).is_some())
+    };
+    ENGINES.iter().filter(is_here).map(|(name, ..)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::line::Mark, *};
+    use crate::node::rtnl::{Link, LinkKind};
+
+    fn device(name: &str) -> Facts {
+        let link = Link {
+            index: 1,
+            name: name.into(),
+            mac: None,
+            master: None,
+            kind: LinkKind::Other(String::new()),
+        };
+        Facts { links: vec![link], ..Facts::default() }
+    }
+
+    fn chain(table: &str, name: &str) -> Vec<ChainName> {
+        vec![ChainName { table: table.into(), name: name.into() }]
+    }
+
+    #[test]
+    fn engines_are_named_by_table_chain_or_device() {
+        let none = Facts::default();
+        let found = |chains: &[ChainName]| engines(&none, chains);
+        assert_eq!(found(&chain("kube-network-policies", "postrouting")), ["kube-network-policies"]);
+        assert_eq!(found(&chain("filter", "KUBE-ROUTER-FORWARD")), ["kube-router"]);
+        assert_eq!(found(&chain("filter", "cali-FORWARD")), ["Calico"]);
+        assert_eq!(engines(&device("cilium_host"), &[]), ["Cilium"]);
+        assert_eq!(found(&chain("palisade", "forward")), [""; 0], "ourselves");
+        assert_eq!(found(&chain("flannel-ipv4", "postrtg")), [""; 0], "no policy engine");
+    }
+
+    #[test]
+    fn kube_proxy_in_ipvs_mode_fails_and_other_modes_do_not() {
+        let none = Facts::default();
+        assert_eq!(kube_proxy(&device("kube-ipvs0"), Some(&[])).mark, Mark::Fail);
+        assert_eq!(kube_proxy(&none, Some(&chain("kube-proxy", "services"))).what, "nftables mode");
+        assert_eq!(kube_proxy(&none, Some(&chain("nat", "KUBE-SERVICES"))).what, "iptables mode");
+        assert_eq!(kube_proxy(&none, None).mark, Mark::Warn);
+    }
+}

@@ -1,0 +1,44 @@
+//! `policyd run --dry-run`: what would be in force, and what would change.
+
+use super::{Failure, RunOptions, run};
+use crate::{
+    nft::{Backend, Kernel},
+    node::{facts::Facts, tracker::Tracker, watch},
+};
+use compiler::{
+    Compiler, Event,
+    delta::diff,
+    ir::Ruleset,
+    text::{self, Style},
+};
+use policy_model::cluster::{Change, Cluster};
+use tracing::{info, warn};
+
+/// Prints to standard output; the comments between are comments of nft too, so that the first part loads with `nft -f`.
+pub(super) fn run(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
+    let facts = watch::read_once(&options.host.cni_dir).unwrap_or_else(|error| {
+        warn!(%error, "this host's links cannot be read");
+        Facts::default()
+    });
+    let cluster: Cluster = changes.iter().cloned().collect();
+    let mut tracker = Tracker::new(run::settings(options, true));
+    let update = tracker.read(facts, &cluster);
+    let mut compiler = Compiler::new(tracker.config().clone());
+    changes.into_iter().for_each(|change| compiler.apply(change.into()));
+    update.attached.into_iter().for_each(|port| compiler.apply(Event::Port(port)));
+    compiler.commit();
+
+    print!("{}", text::ruleset(compiler.ruleset(), Style::FULL));
+    let (delta, from) = match Kernel::open().and_then(|mut kernel| kernel.dump()) {
+        Ok(dump) => (dump.delta_to(compiler.ruleset()), "what the kernel holds now"),
+        Err(error) => {
+            info!(%error, "the kernel's tables cannot be read: everything counts as new");
+            (diff(&Ruleset::default(), compiler.ruleset()), "nothing")
+        }
+    };
+    println!("# {} operations from {from}:", delta.ops.len());
+    for line in text::delta(&delta, Style::SHORT).lines() {
+        println!("# {line}");
+    }
+    Ok(())
+}

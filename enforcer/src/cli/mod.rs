@@ -1,0 +1,200 @@
+//! The command line of `policyd`.
+
+mod check;
+mod cleanup;
+mod dry_run;
+mod failure;
+mod logging;
+mod preflight;
+mod run;
+mod signals;
+
+pub use failure::Failure;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use compiler::config::{Established, UnknownPods};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+const EXAMPLES: &str = "\
+Examples:
+  policyd run --manifests /etc/palisade/manifests --node-name w1
+          enforce a folder of manifests and follow its changes
+  policyd run --manifests ./policies --node-name w1 --once
+          bring the folder into force and end; exit 1 if anything in it is wrong
+  policyd run --manifests ./policies --node-name w1 --dry-run
+          show the ruleset and what would change, touch nothing
+  policyd check
+          tell whether policy would hold on this host
+  policyd cleanup
+          take everything away again
+
+Exit status: 0 ok, 1 failed, 2 wrong usage.";
+
+/// Enforces Kubernetes NetworkPolicies with nftables, on one node.
+#[derive(Debug, Parser)]
+#[command(name = "policyd", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// Say more in the log; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Enforce policies on this node
+    ///
+    /// The tables outlive policyd: when it is stopped, what was in force stays in force, and when it starts again only
+    /// the difference is committed.
+    #[command(after_help = "\
+Examples:
+  policyd run --manifests /etc/palisade/manifests --node-name w1
+  policyd run --manifests ./policies --node-name w1 --dry-run | less")]
+    Run(RunOptions),
+    /// Tell whether policy would hold on this host, one line a check
+    ///
+    /// Changes nothing. Exit status 1 if a check fails.
+    #[command(after_help = "\
+Examples:
+  policyd check
+  policyd check --pod-interface kube-bridge")]
+    Check(HostOptions),
+    /// Undo everything: both tables, bridge flags, the state folder
+    ///
+    /// Pods are not isolated any more afterwards. Conntrack entries are left alone. Doing it twice is no error.
+    #[command(after_help = "\
+Example:
+  policyd cleanup")]
+    Cleanup(StateOptions),
+}
+
+#[derive(Debug, Args)]
+struct RunOptions {
+    /// Folder of manifests: .yaml, .yml and .json files, sub folders too; its changes are followed
+    #[arg(long, value_name = "DIR")]
+    manifests: Option<PathBuf>,
+    /// This node's name, as pods have it in spec.nodeName
+    #[arg(long, value_name = "NAME")]
+    node_name: String,
+    /// Bring the first revision into force and end
+    #[arg(long)]
+    once: bool,
+    /// Print the ruleset as nft text and what would change, and end; needs no privilege
+    #[arg(long)]
+    dry_run: bool,
+    /// What becomes of a flow that was allowed when it began and is allowed no more: judged packet by packet, or kept
+    #[arg(long, value_enum, default_value_t = EstablishedArg::Recheck, value_name = "WHAT")]
+    established: EstablishedArg,
+    /// What becomes of packets on the pod bridge that are no known pod's
+    #[arg(long, value_enum, default_value_t = UnknownPodsArg::Drop, value_name = "WHAT")]
+    unknown_pods: UnknownPodsArg,
+    /// Where health, metrics and answers are served
+    #[arg(long, value_name = "ADDRESS", default_value = crate::observe::DEFAULT_ADDRESS)]
+    http: SocketAddr,
+    #[command(flatten)]
+    state: StateOptions,
+    #[command(flatten)]
+    host: HostOptions,
+}
+
+#[derive(Debug, Args)]
+struct HostOptions {
+    /// The bridge that pods hang on; may be given several times [default: found by the pods' gateway, or cni0]
+    #[arg(long, value_name = "NAME")]
+    pod_interface: Vec<String>,
+    /// UDP port of the overlay, which no pod may send to on any node; may be given several times [default: read from the
+    /// devices, or 8472]
+    #[arg(long, value_name = "PORT")]
+    overlay_port: Vec<u16>,
+    /// CNI's folder, with results/ in it
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
+    cni_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct StateOptions {
+    /// Where policyd keeps what it must not forget
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/palisade")]
+    state_dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum EstablishedArg {
+    /// Every packet is judged: a revoked flow stops at once
+    Recheck,
+    /// Packets of established flows pass
+    Keep,
+}
+
+impl From<EstablishedArg> for Established {
+    fn from(argument: EstablishedArg) -> Self {
+        match argument {
+            EstablishedArg::Recheck => Self::Recheck,
+            EstablishedArg::Keep => Self::Keep,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum UnknownPodsArg {
+    /// Dropped and counted
+    Drop,
+    /// Left alone
+    Allow,
+}
+
+impl From<UnknownPodsArg> for UnknownPods {
+    fn from(argument: UnknownPodsArg) -> Self {
+        match argument {
+            UnknownPodsArg::Drop => Self::Drop,
+            UnknownPodsArg::Allow => Self::Allow,
+        }
+    }
+}
+
+/// Reads the command line, does what it says, and says what went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.log_format, cli.verbose);
+    let result = match &cli.command {
+        Command::Run(options) => run::run(options),
+        Command::Check(options) => check::run(options),
+        Command::Cleanup(options) => cleanup::run(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for arguments in
+            ["run", "run --node-name w1 --established maybe", "run --node-name w1 --http nowhere", "walk"]
+        {
+            let arguments = ["policyd"].into_iter().chain(arguments.split(' '));
+            assert_eq!(Cli::try_parse_from(arguments).unwrap_err().exit_code(), 2);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Where objects of the cluster come from: each source yields the same changes.
+
+pub mod manifests;
