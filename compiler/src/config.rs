@@ -25,6 +25,25 @@ pub enum UnknownPods {
     Allow,
 }
 
+/// Where the form of a program's steps turns from one to the next. All forms decide the same; they cost differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// Up to this many (protocol, port) pairs of one peer stand as elements of the exact set; a peer with more, or with
+    /// wide ranges, is sent to a port profile.
+    pub exact_ports: u32,
+    /// From this many programs on a selector's members may stand in one set that all of them ask: a step more for a
+    /// packet, but an event touches one set instead of many.
+    pub shared_programs: usize,
+    /// ... if these are at least so many elements: programs times members.
+    pub shared_elements: u64,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self { exact_ports: 16, shared_programs: 4, shared_elements: 16_384 }
+    }
+}
+
 /// A node's settings. A change of them is a change of the fixed chains only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -45,6 +64,8 @@ pub struct Config {
     pub established: Established,
     /// See [`UnknownPods`].
     pub unknown_pods: UnknownPods,
+    /// See [`Costs`]. Fixed once the compiler is made, as the name is.
+    pub costs: Costs,
 }
 
 impl Config {
@@ -60,6 +81,7 @@ impl Config {
             source_guard: true,
             established: Established::default(),
             unknown_pods: UnknownPods::default(),
+            costs: Costs::default(),
         }
     }
 }

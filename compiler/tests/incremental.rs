@@ -3,7 +3,7 @@
 
 use compiler::{
     Compiler, Event,
-    config::{Config, Port},
+    config::{Config, Costs, Port},
     delta::{Delta, Op},
     ir::{Chain, Ruleset, Set, Table},
 };
@@ -15,8 +15,10 @@ use policy_model::{
 use proptest::prelude::*;
 use std::net::IpAddr;
 
+/// Sharing and profiles come up in small clusters too.
 fn config() -> Config {
-    Config::new("w1", "cni0")
+    let costs = Costs { exact_ports: 2, shared_programs: 2, shared_elements: 5 };
+    Config { costs, ..Config::new("w1", "cni0") }
 }
 
 /// Applies a Delta as the kernel would, and fails where the kernel would refuse.

@@ -3,23 +3,34 @@
 
 use compiler::{
     Compiler, Event,
-    config::Config,
+    config::{Config, Costs},
     ir::Family,
     sim::{self, Flow, Links, Moment, Route, Verdict},
     skeleton::Orientation,
 };
 use policy_model::{
     cluster::Cluster,
+    policy::Direction,
     strategies,
     verdict::{self, Endpoint},
 };
 use proptest::prelude::*;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 const NODE: &str = "w1";
 
-fn compile(cluster: &Cluster) -> Compiler {
-    let mut compiler = Compiler::new(Config::new(NODE, "cni0"));
+/// Costs that make every form of a step come up in small clusters.
+fn costs() -> impl Strategy<Value = Costs> {
+    let exact = prop_oneof![Just(Costs::default().exact_ports), 0u32..3];
+    (exact, 0usize..3, 0u64..4).prop_map(|(exact_ports, shared_programs, shared_elements)| Costs {
+        exact_ports,
+        shared_programs,
+        shared_elements,
+    })
+}
+
+fn compile(cluster: &Cluster, costs: Costs) -> Compiler {
+    let mut compiler = Compiler::new(Config { costs, ..Config::new(NODE, "cni0") });
     cluster.changes().for_each(|change| compiler.apply(Event::Cluster(change)));
     let _ = compiler.commit();
     compiler
@@ -43,9 +54,10 @@ proptest! {
     #[test]
     fn every_packet_is_judged_as_the_model_says(
         cluster in strategies::cluster(),
+        costs in costs(),
         flows in prop::collection::vec((strategies::address(), strategies::address(), strategies::flow()), 40),
     ) {
-        let compiler = compile(&cluster);
+        let compiler = compile(&cluster, costs);
         for (source, destination, like) in flows {
             if source.is_ipv4() != destination.is_ipv4() {
                 continue;
@@ -79,6 +91,22 @@ proptest! {
                     passes(&compiler, flow, route, moment), expected,
                     "{:?} {:?} {:?}: {:?}", flow, route, moment, answer
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn the_reach_of_every_local_address_is_the_models(cluster in strategies::cluster(), costs in costs()) {
+        let compiler = compile(&cluster, costs);
+        let of_pods: BTreeSet<_> = cluster.pods().flat_map(|pod| pod.ips.iter().copied()).collect();
+            let local: Vec<_> = of_pods.into_iter().filter(|&address| is_local(&cluster, address)).collect();
+        for address in local {
+            for direction in Direction::BOTH {
+                let expected = cluster.reach_of_address(address, direction);
+                for orientation in Orientation::BOTH {
+                    let compiled = compiler::reach::reach(compiler.ruleset(), address, direction, orientation);
+                    prop_assert_eq!(compiled.as_ref(), Ok(&expected), "{} {} {:?}", address, direction, orientation);
+                }
             }
         }
     }

@@ -218,12 +218,13 @@ impl Compiler {
         compiler
     }
 
-    /// Changes the settings; the fixed chains follow with the next commit. The node's name cannot be changed.
+    /// Changes the settings; the fixed chains follow with the next commit. The node's name and the costs cannot be
+    /// changed.
     pub fn set_config(&mut self, config: Config) {
         let skeleton = skeleton::ruleset(&config);
         self.desired.replace_fixed(&self.skeleton, &skeleton);
         self.skeleton = skeleton;
-        self.config = Config { node: self.config.node.clone(), ..config };
+        self.config = Config { node: self.config.node.clone(), costs: self.config.costs, ..config };
         self.dirty.nodes = true;
         self.dirty.guard = true;
     }

@@ -9,12 +9,7 @@ use crate::{
     skeleton::{AddressFamily, Orientation},
 };
 use policy_model::{object::Protocol, portset::PortSet};
-use std::net::IpAddr;
-
-/// From this many programs and this many elements (programs times members) on, a selector's members stand in one set that
-/// all those programs ask, instead of in each of them. A step more for a packet, but the same event touches one set.
-const SHARED_PROGRAMS: usize = 4;
-const SHARED_ELEMENTS: u64 = 16_384;
+use std::{collections::BTreeMap, net::IpAddr};
 
 impl Compiler {
     /// The live pods that claim an address; `None` if there is none, or one of them is not known, or no pod can be a peer
@@ -80,9 +75,11 @@ impl Compiler {
     }
 
     fn decide_sharing(&mut self, id: SelectorId) {
+        let costs = self.config.costs;
         let Some(entry) = self.selectors.get_mut(id) else { return };
         let programs = entry.programs.len();
-        let shared = programs >= SHARED_PROGRAMS && entry.members.len() * programs as u64 >= SHARED_ELEMENTS;
+        let shared = programs >= costs.shared_programs
+            && entry.members.len() * programs as u64 >= costs.shared_elements;
         if shared == entry.shared {
             return;
         }
@@ -92,6 +89,8 @@ impl Compiler {
             for family in AddressFamily::BOTH {
                 let (name, spec) = crate::program::shared_set(&key, family);
                 self.desired.add_set(FAMILY, &name, spec);
+                // One that waited to be removed has not been kept up to date.
+                self.desired.replace_elements(FAMILY, &name, BTreeMap::new());
             }
         } else {
             self.retired.push(super::Retired::Shared(key));
@@ -124,7 +123,7 @@ impl Compiler {
             self.dirty.programs.insert(id);
             return;
         }
-        let place = program.place(&self.peer_ports(program, address));
+        let place = program.place(&self.peer_ports(program, address), self.config.costs.exact_ports);
         let Some(program) = self.programs.get_mut(id as usize) else { return };
         let mut placing = Placing { desired: &mut self.desired, address, reshaped: false };
         placing.exact(program, &place);

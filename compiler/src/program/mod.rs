@@ -44,10 +44,6 @@ pub(crate) struct PeerPorts {
     pub(crate) names: PortNames,
 }
 
-/// Up to this many (protocol, port) pairs of one peer stand as elements of the exact set; a peer with more, or with wide
-/// ranges, is sent to a port profile.
-const MAX_EXACT: u32 = 16;
-
 /// One program with what of it is in the kernel.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -169,7 +165,7 @@ impl Program {
     }
 
     /// Where a peer with these ports stands.
-    pub(crate) fn place(&self, ports: &PortSet) -> Place {
+    pub(crate) fn place(&self, ports: &PortSet, exact_ports: u32) -> Place {
         if ports.difference(&self.any).is_empty() {
             return Place::Nowhere;
         }
@@ -177,7 +173,7 @@ impl Program {
             return Place::Everything;
         }
         let count: u32 = Protocol::ALL.iter().map(|&p| ports.ports(p).count()).sum();
-        if ports.other || count > MAX_EXACT {
+        if ports.other || count > exact_ports {
             return Place::Profile(ports.clone());
         }
         Place::Exact(ports.iter().flat_map(|(p, lo, hi)| (lo..=hi).map(move |port| (p, port))).collect())
