@@ -36,16 +36,20 @@ struct Expected {
     fragments: Vec<String>,
     /// Objects that are in force all the same, as `NetworkPolicy shop/good`.
     still: Vec<String>,
+    /// With which status `policyd run --once` ends.
+    exit: i32,
 }
 
 fn expected(folder: &Path) -> Result<Expected, Failed> {
     let text = fs::read_to_string(folder.join("expected.txt"))?;
-    let (still, fragments): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("still: "));
-    let still = still.iter().filter_map(|line| line.strip_prefix("still: "));
-    let expected = Expected {
-        fragments: fragments.into_iter().map(str::to_owned).collect(),
-        still: still.map(str::to_owned).collect(),
-    };
+    let mut expected = Expected { fragments: Vec::new(), still: Vec::new(), exit: 1 };
+    for line in text.lines() {
+        match line.split_once(": ") {
+            Some(("still", object)) => expected.still.push(object.to_owned()),
+            Some(("exit", status)) => expected.exit = status.parse()?,
+            _ => expected.fragments.push(line.to_owned()),
+        }
+    }
     if expected.fragments.is_empty() { Err("expected.txt asks for nothing".into()) } else { Ok(expected) }
 }
 
@@ -82,21 +86,54 @@ fn parser(folder: &Path) -> Result<(), Failed> {
     }
 }
 
-/// `--dry-run` touches nothing, so it needs no rights; `--once` ends with 1 if something was not applied.
+/// Runs in a network namespace of its own that ends with it. After `--once` what is good is in the kernel, and the exit
+/// status says whether something was not applied.
 fn policyd(folder: &Path) -> Result<(), Failed> {
+    const RUN_AND_LIST: &str = r#""$0" run --once --node-name node-1 --manifests "$1" --state-dir "$2" --cni-dir "$2"
+        status=$?
+        nft list map inet palisade ingress4-o
+        exit $status"#;
     let expected = expected(folder)?;
     let program = std::env::var_os("PALISADE_POLICYD").ok_or(
         "PALISADE_POLICYD does not name the policyd to test; `cargo test-all` builds it and sets that",
     )?;
-    let output = Command::new(program)
-        .args(["run", "--once", "--dry-run", "--node-name", "node-1", "--manifests"])
+    let state = TemporaryFolder::new(folder)?;
+    let output = Command::new("unshare")
+        .args(["--net", "--", "sh", "-c", RUN_AND_LIST])
+        .arg(program)
         .arg(folder.join("manifests"))
+        .arg(&state.0)
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() != Some(1) {
-        return Err(format!("ended with {}, not with 1:\n{said}", output.status).into());
+    if output.status.code() != Some(expected.exit) {
+        return Err(format!("ended with {}, not with {}:\n{said}", output.status, expected.exit).into());
     }
-    contains_all(&unwrapped(&said), &expected.fragments)
+    contains_all(&unwrapped(&said), &expected.fragments)?;
+    // Every good.yaml isolates shop/web for ingress.
+    let listed = String::from_utf8_lossy(&output.stdout);
+    if !expected.still.is_empty() && !listed.contains("\"shop/web\" : goto in-") {
+        return Err(format!("shop/web is not isolated:\n{listed}\n{said}").into());
+    }
+    Ok(())
+}
+
+/// Removed when it goes out of scope.
+struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    fn new(about: &Path) -> io::Result<Self> {
+        let name = about.file_name().unwrap_or_default().to_string_lossy();
+        let path = std::env::temp_dir().join(format!("palisade-bad-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // Left behind in the folder for temporary files, it does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Reports are wrapped at the width of a terminal, with a border: words are compared without either.
