@@ -141,18 +141,20 @@ pub struct Namespace {
     pub name: Arc<str>,
     /// `metadata.labels`, always with `kubernetes.io/metadata.name`, which the API server sets.
     pub labels: Labels,
+    /// `metadata.deletionTimestamp` is set: it is being deleted, with all that is in it.
+    pub terminating: bool,
 }
 
 /// The label that the API server sets on every namespace to its name (KEP-2161).
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 impl Namespace {
-    /// A namespace with these labels and the one that the API server sets.
+    /// A namespace with these labels and the one that the API server sets; not terminating.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, labels: &Labels) -> Self {
         let name = name.into();
         let labels = labels.with(NAMESPACE_NAME_LABEL, &name);
-        Self { name, labels }
+        Self { name, labels, terminating: false }
     }
 }
 

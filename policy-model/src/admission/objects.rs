@@ -27,7 +27,8 @@ use std::net::IpAddr;
 /// Metadata that an API server would refuse.
 pub fn namespace(object: &ApiNamespace) -> Result<Namespace, Rejection> {
     let (check, name, labels) = Check::cluster_wide("Namespace", &object.metadata);
-    check.finish(Namespace::new(name, &labels))
+    let terminating = object.metadata.deletion_timestamp.is_some();
+    check.finish(Namespace { terminating, ..Namespace::new(name, &labels) })
 }
 
 /// A node with its addresses and pod ranges.

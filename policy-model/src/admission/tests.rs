@@ -220,6 +220,16 @@ fn metadata_is_checked_for_every_kind() {
 }
 
 #[test]
+fn a_namespace_has_its_name_for_a_label_and_may_be_terminating() {
+    let metadata = json!({"name": "prod", "labels": {"env": "x", "kubernetes.io/metadata.name": "other"}});
+    let prod = namespace(&object(json!({ "metadata": metadata }))).unwrap();
+    assert_eq!(prod.labels.to_string(), "env=x,kubernetes.io/metadata.name=prod");
+    assert!(!prod.terminating);
+    let metadata = json!({"name": "prod", "deletionTimestamp": "2026-01-02T03:04:05Z"});
+    assert!(namespace(&object(json!({ "metadata": metadata }))).unwrap().terminating);
+}
+
+#[test]
 fn a_pod_is_what_policy_needs_of_it() {
     let pod = pod(&object(json!({
         "metadata": {

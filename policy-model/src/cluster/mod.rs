@@ -2,8 +2,10 @@
 
 mod change;
 mod reach;
+mod termination;
 
 pub use change::Change;
+pub use termination::TerminationHold;
 
 use crate::{
     labels::Labels,

@@ -56,6 +56,13 @@ pub struct Located<T> {
 }
 
 impl<T> Located<T> {
+    /// What was read, and its place without it.
+    #[must_use]
+    pub fn split(self) -> (T, Located<()>) {
+        let Self { value, location, names_namespace, fields } = self;
+        (value, Located { value: (), location, names_namespace, fields })
+    }
+
     /// Where a field stands: its value if that is a scalar, else its key or the beginning of the list item.
     ///
     /// A field that is not in the text is where the innermost structure that would hold it is. Kinds other than

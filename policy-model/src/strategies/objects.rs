@@ -9,9 +9,10 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use smallvec::SmallVec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A namespace with random labels besides its name.
+/// A namespace with random labels besides its name, now and then terminating.
 pub fn namespace() -> impl Strategy<Value = Namespace> {
-    (super::namespace_name(), labels()).prop_map(|(name, labels)| Namespace::new(name, &labels))
+    (super::namespace_name(), labels(), prop::bool::weighted(0.15))
+        .prop_map(|(name, labels, terminating)| Namespace { terminating, ..Namespace::new(name, &labels) })
 }
 
 /// A node with a pod range of each family; now and then without IPv6.
