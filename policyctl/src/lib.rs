@@ -4,4 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod assertions;
+pub mod connect;
 pub mod endpoint;
+pub mod input;

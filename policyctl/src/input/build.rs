@@ -1,0 +1,113 @@
+//! Objects to a snapshot, with the blanks filled.
+
+use super::{Fault, Snapshot, Warning};
+use policy_model::{
+    manifest::{self, Located, Location, Object, Workload},
+    object::{ObjectKey, Pod},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Takes texts in, one after the other.
+pub(super) struct Builder {
+    namespace: Option<Arc<str>>,
+    snapshot: Snapshot,
+    /// Templates, until it is known which workloads have pods.
+    workloads: BTreeMap<ObjectKey, Workload>,
+    /// Where each object was seen first, by kind and name.
+    seen: BTreeMap<String, Location>,
+}
+
+impl Builder {
+    pub(super) fn new(namespace: Option<&str>) -> Self {
+        let namespace = namespace.map(Arc::from);
+        Self { namespace, snapshot: Snapshot::default(), workloads: BTreeMap::new(), seen: BTreeMap::new() }
+    }
+
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        let parsed = manifest::parse(name, text);
+        if !parsed.problems.is_empty() {
+            let text = Arc::new(text.to_owned());
+            let faults = parsed.problems.into_iter().map(|problem| Fault::manifest(problem, &text));
+            self.snapshot.faults.extend(faults);
+        }
+        for skipped in parsed.skipped {
+            let kind = format!("{} {}", skipped.api_version, skipped.kind);
+            *self.snapshot.skipped.entry(kind).or_default() += 1;
+        }
+        parsed.objects.into_iter().for_each(|object| self.object(object));
+    }
+
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.snapshot.faults.push(fault);
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.snapshot.warnings.push(warning);
+    }
+
+    fn object(&mut self, located: Located<Object>) {
+        let (mut object, place) = located.split();
+        if let (Some(namespace), false) = (&self.namespace, place.names_namespace) {
+            object = in_namespace(object, namespace);
+        }
+        let name = object.to_string();
+        if let Some(first) = self.seen.get(&name) {
+            let (first, second) = (first.to_string(), place.location.to_string());
+            self.snapshot.warnings.push(Warning::Duplicate { object: name, first, second });
+        } else {
+            self.seen.insert(name, place.location.clone());
+        }
+        match object {
+            Object::Workload(workload) => {
+                self.workloads.insert(template_key(&workload), workload);
+            }
+            other => {
+                if let Object::Policy(policy) = &other {
+                    self.snapshot.policies.insert(policy.key.clone(), place);
+                }
+                self.snapshot.cluster.extend(other.into_change());
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Snapshot {
+        let cluster = &mut self.snapshot.cluster;
+        for pod in cluster.pods() {
+            if let Some(owner) = &pod.owner {
+                self.workloads.remove(&owned_key(&pod.key.namespace, &owner.kind, &owner.name));
+            }
+        }
+        for (key, workload) in self.workloads {
+            self.snapshot.templates.insert(key.clone());
+            cluster.insert_pod(Pod { key, ..workload.pod });
+        }
+        if cluster.pods().len() == 0 && cluster.policies().len() == 0 {
+            self.snapshot.warnings.push(Warning::Empty);
+        } else if cluster.policies().len() == 0 {
+            self.snapshot.warnings.push(Warning::NoPolicies);
+        }
+        self.snapshot
+    }
+}
+
+/// The key under which a workload's template is a pod.
+fn template_key(workload: &Workload) -> ObjectKey {
+    owned_key(&workload.pod.key.namespace, &workload.kind, &workload.pod.key.name)
+}
+
+fn owned_key(namespace: &Arc<str>, kind: &str, name: &str) -> ObjectKey {
+    ObjectKey { namespace: namespace.clone(), name: format!("{name}[{kind}]").into() }
+}
+
+/// The same object in another namespace, if its kind has one.
+fn in_namespace(mut object: Object, namespace: &Arc<str>) -> Object {
+    let key = match &mut object {
+        Object::Pod(pod) => &mut pod.key,
+        Object::Service(service) => &mut service.key,
+        Object::Policy(policy) => &mut policy.key,
+        Object::Workload(workload) => &mut workload.pod.key,
+        Object::Namespace(_) | Object::Node(_) => return object,
+    };
+    key.namespace = namespace.clone();
+    object
+}

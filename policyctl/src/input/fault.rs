@@ -1,0 +1,96 @@
+//! What is wrong with an input, as reports with the place marked in the text.
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use policy_model::manifest::{Location, Problem};
+use std::{fmt, path::PathBuf, sync::Arc};
+
+/// A file, document or object that is refused. As a [`Diagnostic`] it shows the lines around the place.
+#[derive(Debug)]
+pub struct Fault {
+    /// `NetworkPolicy prod/db: spec.ingress[0]…: …`, or the file and what is wrong with it.
+    message: String,
+    help: Option<String>,
+    /// The file's name, and the place within it if there is one.
+    file: String,
+    mark: Option<Mark>,
+}
+
+#[derive(Debug)]
+struct Mark {
+    source: NamedSource<Arc<String>>,
+    location: Location,
+}
+
+impl Fault {
+    /// A file that cannot be used at all.
+    pub(super) fn file(name: &str, message: String, help: Option<String>) -> Self {
+        Self { message: format!("{name}: {message}"), help, file: name.to_owned(), mark: None }
+    }
+
+    /// A document or object of a text.
+    pub(super) fn manifest(problem: Problem, text: &Arc<String>) -> Self {
+        let file = problem.location.file.to_string();
+        let source = NamedSource::new(&*problem.location.file, text.clone());
+        let mark = Some(Mark { source, location: problem.location.clone() });
+        Self { message: problem.headline(), help: problem.help, file, mark }
+    }
+
+    /// `file:line:column` if there is a place, else the file.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.mark.as_ref().map_or_else(|| self.file.clone(), |mark| mark.location.to_string())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Diagnostic for Fault {
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.mark.as_ref().map(|mark| &mark.source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = &self.mark.as_ref()?.location.span;
+        let label = LabeledSpan::new(Some("here".to_owned()), span.start, span.len().max(1));
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// Something that a reader of the answer should know, but that refuses nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// Folders within a folder, without `-R`.
+    #[error("{}: {folders} {} not read; -R reads folders within folders", .path.display(), if *.folders == 1 { "folder is" } else { "folders are" })]
+    FoldersNotRead {
+        /// The folder that was read.
+        path: PathBuf,
+        /// How many were passed over.
+        folders: usize,
+    },
+    /// Two objects of one kind and name.
+    #[error("{object} is at {first} and at {second}; the later one counts")]
+    Duplicate {
+        /// Such as `NetworkPolicy prod/db`.
+        object: String,
+        /// `file:line:column`.
+        first: String,
+        /// `file:line:column`.
+        second: String,
+    },
+    /// Nothing isolates anything.
+    #[error("there is no NetworkPolicy here, so everything is allowed")]
+    NoPolicies,
+    /// Nothing at all.
+    #[error("there is no object here that policy is about")]
+    Empty,
+}

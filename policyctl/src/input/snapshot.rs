@@ -1,0 +1,77 @@
+//! The state that questions are asked of.
+
+use super::{Fault, Warning};
+use policy_model::{
+    cluster::Cluster,
+    field::FieldPath,
+    manifest::{Located, Location},
+    object::{ObjectKey, Pod},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A cluster as a folder says it is.
+///
+/// - A workload stands for the pod of its template even where no pod of it is there: a pod called `name[Kind]`, which no
+///   real pod can be called, without addresses. Where pods whose first owner it is are there, they stand for it instead.
+/// - A namespace that is used but not defined has the one label that an API server sets.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The objects. Templates of workloads are pods of it.
+    pub cluster: Cluster,
+    /// The pods of [`Self::cluster`] that are templates.
+    pub templates: BTreeSet<ObjectKey>,
+    /// What is refused. Answers are about the rest.
+    pub faults: Vec<Fault>,
+    /// What a reader should know.
+    pub warnings: Vec<Warning>,
+    /// How many objects of each `apiVersion kind` policy does not need.
+    pub skipped: BTreeMap<String, usize>,
+    /// Where each policy stands.
+    pub(super) policies: BTreeMap<ObjectKey, Located<()>>,
+}
+
+/// The kind of what stands for itself: a pod without an owner.
+pub const POD: &str = "Pod";
+
+impl Snapshot {
+    /// A snapshot of a cluster that does not come from files.
+    #[must_use]
+    pub fn of(cluster: Cluster) -> Self {
+        Self { cluster, ..Self::default() }
+    }
+
+    /// Where a field of a policy stands, if the policy comes from a file.
+    #[must_use]
+    pub fn place(&self, policy: &ObjectKey, field: &FieldPath) -> Option<Location> {
+        self.policies.get(policy).map(|located| located.field(field))
+    }
+
+    /// Whether this pod is a workload's template.
+    #[must_use]
+    pub fn is_template(&self, pod: &ObjectKey) -> bool {
+        self.templates.contains(pod)
+    }
+
+    /// Takes the objects of another snapshot in, over those of the same name.
+    pub fn overlay(&mut self, other: Self) {
+        let Self { cluster, templates, faults, warnings, skipped, policies } = other;
+        self.cluster.extend(cluster.changes());
+        self.templates.extend(templates);
+        self.faults.extend(faults);
+        self.warnings.extend(warnings.into_iter().filter(|warning| *warning != Warning::NoPolicies));
+        for (kind, count) in skipped {
+            *self.skipped.entry(kind).or_default() += count;
+        }
+        self.policies.extend(policies);
+    }
+}
+
+/// `ns/name[Kind]` of what a pod counts under: its first owner, unless that is its node; else itself.
+#[must_use]
+pub fn workload_name(pod: &Pod) -> String {
+    let namespace = &pod.key.namespace;
+    match pod.owner.as_ref().filter(|owner| &*owner.kind != "Node") {
+        Some(owner) => format!("{namespace}/{}[{}]", owner.name, owner.kind),
+        None => format!("{namespace}/{}[{POD}]", pod.key.name),
+    }
+}
