@@ -1,5 +1,6 @@
-//! What `text` prints is what `nft` 1.0.6 loads. Needs root: each case runs in a network namespace of its own.
+//! What `text` prints is what `nft` 1.0.6 loads.
 
+use crate::namespace;
 use compiler::{
     delta::diff,
     ir::{
@@ -8,30 +9,7 @@ use compiler::{
     },
     text::{self, Style},
 };
-use std::{
-    io::Write as _,
-    net::IpAddr,
-    process::{Command, Stdio},
-};
-
-/// Runs a shell script in a fresh network namespace with `input` on its standard input; its output.
-fn in_namespace(script: &str, input: &str) -> String {
-    let mut child = Command::new("unshare")
-        .args(["--net", "sh", "-ec", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("unshare(1) is installed");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("the shell reads its input");
-    let done = child.wait_with_output().expect("the child ends");
-    assert!(
-        done.status.success(),
-        "`unshare --net sh -c '{script}'` failed; it needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN) and nft 1.0.6:\n{}\n{input}",
-        String::from_utf8_lossy(&done.stderr),
-    );
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
+use std::net::IpAddr;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -330,7 +308,7 @@ fn each_rule_has_the_text_one_would_write() {
 #[test]
 fn nft_loads_everything() {
     let ruleset = everything();
-    let listing = in_namespace("nft -f -; nft -a list ruleset", &text::ruleset(&ruleset, Style::FULL));
+    let listing = namespace::run("nft -f -; nft -a list ruleset", &text::ruleset(&ruleset, Style::FULL));
     assert_eq!(listed_rules(&listing), rule_count(&ruleset), "{listing}");
     for address in ["10.244.1.2", "10.0.0.1 . tcp . 599", "10.0.3.1", "0xfd000000000000000000000000000002"] {
         assert!(listing.contains(address), "element {address} is missing:\n{listing}");
@@ -348,7 +326,7 @@ fn what_is_left_out_is_what_nft_derives() {
         text::ruleset(&ruleset, Style::FULL) + &format!("add rule inet palisade forward {rule}\n")
     };
     let bytecode = |rule: &str| {
-        let debug = in_namespace("nft --debug=netlink -c -f -", &table(rule));
+        let debug = namespace::run("nft --debug=netlink -c -f -", &table(rule));
         debug.rsplit_once("inet palisade forward").expect("the rule is printed").1.to_owned()
     };
     for (rule, short) in inet_rules() {
@@ -361,7 +339,7 @@ fn what_is_left_out_is_what_nft_derives() {
 fn nft_loads_the_delta_from_nothing_and_back() {
     let ruleset = everything();
     let there = text::delta(&diff(&Ruleset::default(), &ruleset), Style::FULL);
-    let listing = in_namespace("nft -f -; nft -a list ruleset", &there);
+    let listing = namespace::run("nft -f -; nft -a list ruleset", &there);
     assert_eq!(listed_rules(&listing), rule_count(&ruleset), "{listing}");
 
     let mut without = everything();
@@ -372,7 +350,7 @@ fn nft_loads_the_delta_from_nothing_and_back() {
         table.chains.values_mut().for_each(|chain| chain.rules.clear());
     }
     let back = text::delta(&diff(&ruleset, &without), Style::FULL);
-    let listing = in_namespace(
+    let listing = namespace::run(
         "input=$(cat); printf '%s' \"${input%%=====*}\" | nft -f -; printf '%s' \"${input##*=====}\" | nft -f -; nft -a list ruleset",
         &format!("{there}\n=====\n{back}"),
     );
@@ -385,12 +363,12 @@ fn long_lists_are_cut_and_still_load() {
     let text = text::ruleset(&everything(), Style { max_elements: Some(3) });
     assert!(text.contains("# and 597 more"), "{text}");
     assert!(text.len() < 8_000, "{} bytes", text.len());
-    in_namespace("nft -c -f -", &text);
+    namespace::run("nft -c -f -", &text);
 }
 
 #[test]
 fn nft_loads_the_fixed_chains_of_a_node() {
     let ruleset = compiler::skeleton::ruleset(&compiler::config::Config::new("n1", "cni0"));
-    let listing = in_namespace("nft -f -; nft -a list ruleset", &text::ruleset(&ruleset, Style::FULL));
+    let listing = namespace::run("nft -f -; nft -a list ruleset", &text::ruleset(&ruleset, Style::FULL));
     assert_eq!(listed_rules(&listing), rule_count(&ruleset), "{listing}");
 }
