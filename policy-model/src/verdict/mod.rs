@@ -1,6 +1,8 @@
 //! The reference verdict: whether a flow may pass, and the full reason why.
 //!
-//! Sources: `networking.k8s.io/v1` `NetworkPolicy` for what a rule means; `docs/semantics.md` for where the API is silent.
+//! Source: `networking.k8s.io/v1` `NetworkPolicy`. Where the API is silent, the tests in `cases.rs` say what was decided,
+//! one a row.
+//!
 //! This module is the specification that the compiler and the kernel are held to. It is written for reading, not speed.
 
 #[cfg(test)]
