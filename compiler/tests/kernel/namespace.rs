@@ -1,5 +1,6 @@
 //! A network namespace for as long as a shell script runs.
 
+use compiler::ir::Ruleset;
 use std::{
     io::Write as _,
     process::{Command, Stdio},
@@ -23,4 +24,13 @@ pub(crate) fn run(script: &str, input: &str) -> String {
         String::from_utf8_lossy(&done.stderr),
     );
     String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+pub(crate) fn rule_count(ruleset: &Ruleset) -> usize {
+    ruleset.tables.values().flat_map(|table| table.chains.values()).map(|chain| chain.rules.len()).sum()
+}
+
+/// Rules of a listing with handles. They have theirs at the end of their line, and so have the openings of other objects.
+pub(crate) fn listed_rules(listing: &str) -> usize {
+    listing.lines().filter(|line| line.contains(" # handle ") && !line.contains("{ # handle ")).count()
 }

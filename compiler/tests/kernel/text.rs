@@ -286,15 +286,6 @@ fn everything() -> Ruleset {
     Ruleset { tables: [(Family::Inet, inet), (Family::Bridge, bridge)].into() }
 }
 
-fn rule_count(ruleset: &Ruleset) -> usize {
-    ruleset.tables.values().flat_map(|t| t.chains.values()).map(|c| c.rules.len()).sum()
-}
-
-/// Rules have handles at the end of their line, and so have the openings of the objects that hold them.
-fn listed_rules(listing: &str) -> usize {
-    listing.lines().filter(|l| l.contains(" # handle ") && !l.contains("{ # handle ")).count()
-}
-
 #[test]
 fn each_rule_has_the_text_one_would_write() {
     for (rule, expected) in inet_rules() {
@@ -309,7 +300,7 @@ fn each_rule_has_the_text_one_would_write() {
 fn nft_loads_everything() {
     let ruleset = everything();
     let listing = namespace::run("nft -f -; nft -a list ruleset", &text::ruleset(&ruleset, Style::FULL));
-    assert_eq!(listed_rules(&listing), rule_count(&ruleset), "{listing}");
+    assert_eq!(namespace::listed_rules(&listing), namespace::rule_count(&ruleset), "{listing}");
     for address in ["10.244.1.2", "10.0.0.1 . tcp . 599", "10.0.3.1", "0xfd000000000000000000000000000002"] {
         assert!(listing.contains(address), "element {address} is missing:\n{listing}");
     }
@@ -340,7 +331,7 @@ fn nft_loads_the_delta_from_nothing_and_back() {
     let ruleset = everything();
     let there = text::delta(&diff(&Ruleset::default(), &ruleset), Style::FULL);
     let listing = namespace::run("nft -f -; nft -a list ruleset", &there);
-    assert_eq!(listed_rules(&listing), rule_count(&ruleset), "{listing}");
+    assert_eq!(namespace::listed_rules(&listing), namespace::rule_count(&ruleset), "{listing}");
 
     let mut without = everything();
     for table in without.tables.values_mut() {
@@ -354,7 +345,7 @@ fn nft_loads_the_delta_from_nothing_and_back() {
         "input=$(cat); printf '%s' \"${input%%=====*}\" | nft -f -; printf '%s' \"${input##*=====}\" | nft -f -; nft -a list ruleset",
         &format!("{there}\n=====\n{back}"),
     );
-    assert_eq!(listed_rules(&listing), 0, "{listing}");
+    assert_eq!(namespace::listed_rules(&listing), 0, "{listing}");
     assert!(!listing.contains("elements") && !listing.contains("guard"), "{listing}");
 }
 
@@ -370,5 +361,5 @@ fn long_lists_are_cut_and_still_load() {
 fn nft_loads_the_fixed_chains_of_a_node() {
     let ruleset = compiler::skeleton::ruleset(&compiler::config::Config::new("n1", "cni0"));
     let listing = namespace::run("nft -f -; nft -a list ruleset", &text::ruleset(&ruleset, Style::FULL));
-    assert_eq!(listed_rules(&listing), rule_count(&ruleset), "{listing}");
+    assert_eq!(namespace::listed_rules(&listing), namespace::rule_count(&ruleset), "{listing}");
 }
