@@ -31,6 +31,12 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// Probes were lost because the kernel had no room for another neighbour, which is no verdict of the network.
+    #[error(
+        "the kernel's neighbour table was full ({0} packets lost): use fewer pods in a node, fewer labs at once, or raise \
+         net.ipv4.neigh.default.gc_thresh3 and net.ipv6.neigh.default.gc_thresh3 on this machine"
+    )]
+    NeighboursFull(u64),
     /// A long-lived flow could not be opened.
     #[error("{what} was not established: {source}")]
     NotEstablished {

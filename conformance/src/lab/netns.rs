@@ -14,6 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What holds in every host of a lab before its first link appears.
+pub(crate) const HOST: [(&str, &str); 5] = [
+    // As the bridge plugin sets it: an address can be used at once.
+    ("ipv6/conf/all/accept_dad", "0"),
+    ("ipv6/conf/default/accept_dad", "0"),
+    // No kind of ICMP error is rate limited: a refusal that is held back would look like a drop.
+    ("ipv4/icmp_ratemask", "0"),
+    ("ipv6/icmp/ratemask", "255"),
+    // Echo requests need no raw socket.
+    ("ipv4/ping_group_range", "0 2147483647"),
+];
+
 /// How long a link may take to come up.
 const PATIENCE: Duration = Duration::from_secs(5);
 

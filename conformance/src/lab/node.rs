@@ -1,6 +1,6 @@
 //! A node: its bridge, its overlay, its address book.
 
-use super::{LabError, Netns, addresses, flannel, random, shell};
+use super::{LabError, Netns, addresses, flannel, netns::HOST, random, shell};
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, Ipv6Addr},
@@ -78,18 +78,14 @@ impl Node {
 
     /// What must hold before any link appears: a router whose bridge shows its frames to nftables.
     pub(crate) fn prepare(&self) -> Result<(), LabError> {
+        self.netns.sysctl(&HOST)?;
         self.netns.sysctl(&[
-            ("ipv6/conf/all/accept_dad", "0"),
-            ("ipv6/conf/default/accept_dad", "0"),
             ("ipv4/ip_forward", "1"),
             ("ipv6/conf/all/forwarding", "1"),
             ("ipv4/conf/all/rp_filter", "0"),
             ("ipv4/conf/default/rp_filter", "0"),
             ("bridge/bridge-nf-call-iptables", "1"),
             ("bridge/bridge-nf-call-ip6tables", "1"),
-            ("ipv4/icmp_ratelimit", "0"),
-            ("ipv6/icmp/ratelimit", "0"),
-            ("ipv4/ping_group_range", "0 2147483647"),
         ])
     }
 

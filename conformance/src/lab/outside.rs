@@ -1,6 +1,6 @@
 //! The underlay switch, and the host outside the cluster that stands for the internet.
 
-use super::{LabError, Netns, addresses, shell};
+use super::{LabError, Netns, addresses, netns::HOST, shell};
 use std::fmt::Write;
 
 /// Joins the nodes and the outside host by a bridge in the namespace `switch`. Each gets its `eth0`.
@@ -47,12 +47,8 @@ pub(crate) fn wait_for_underlay(switch: &Netns, nodes: u8) -> Result<(), LabErro
 
 /// What must hold before the outside host's `eth0` appears.
 pub(crate) fn prepare(outside: &Netns) -> Result<(), LabError> {
+    outside.sysctl(&HOST)?;
     outside.sysctl(&[
-        ("ipv6/conf/all/accept_dad", "0"),
-        ("ipv6/conf/default/accept_dad", "0"),
-        ("ipv4/icmp_ratelimit", "0"),
-        ("ipv6/icmp/ratelimit", "0"),
-        ("ipv4/ping_group_range", "0 2147483647"),
         // Its servers answer from any address of the internet ranges.
         ("ipv6/ip_nonlocal_bind", "1"),
     ])

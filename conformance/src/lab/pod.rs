@@ -203,18 +203,6 @@ impl Pod {
         &self.netns
     }
 
-    /// What must hold before `eth0` appears: as the bridge plugin sets it, and error messages without a rate limit,
-    /// because a probe that lacks its answer counts as dropped.
-    pub(crate) fn prepare(&self) -> Result<(), LabError> {
-        self.netns.sysctl(&[
-            ("ipv6/conf/all/accept_dad", "0"),
-            ("ipv6/conf/default/accept_dad", "0"),
-            ("ipv4/icmp_ratelimit", "0"),
-            ("ipv6/icmp/ratelimit", "0"),
-            ("ipv4/ping_group_range", "0 2147483647"),
-        ])
-    }
-
     /// The lines for `ip -batch` in the node's namespace.
     pub(crate) fn host_links(&self, lines: &mut String) -> std::fmt::Result {
         let (veth, ns) = (&self.host_veth, self.netns.name());

@@ -2,7 +2,7 @@
 
 use super::{
     Family, LabBuilder, LabError, Netns, Node, Place, Pod, PodSpec, Service, builder::in_parallel, cni_files,
-    ownership::Claim, shell,
+    netns::HOST, ownership::Claim, shell,
 };
 use crate::probe::{self, Probe, Reply, Responder};
 use policy_model::object::ObjectKey;
@@ -159,7 +159,7 @@ impl Lab {
             specs.iter().map(|spec| Ok((self.claim_pod(spec)?, spec))).collect::<Result<_, LabError>>()?;
         let names = pods.iter().map(|(pod, _)| format!("netns add {}\n", pod.netns().name()));
         shell::ip_batch(&names.collect::<String>())?;
-        in_parallel(&pods, |(pod, _)| pod.prepare())?;
+        in_parallel(&pods, |(pod, _)| pod.netns().sysctl(&HOST))?;
         for node in &self.nodes {
             let own: Vec<_> = pods.iter().filter(|(pod, _)| pod.node() == node.index()).collect();
             if own.is_empty() {

@@ -1,6 +1,6 @@
 //! Many probes at once: one thread for each sending namespace, one wait for all of its sockets.
 
-use super::{Answer, Outcome, Probe, Reply, Transport, sctp, wire};
+use super::{Answer, Outcome, Probe, Reply, Transport, neighbours, sctp, wire};
 use crate::lab::{LabError, Netns, Place};
 use nix::{
     cmsg_space,
@@ -38,6 +38,7 @@ pub(crate) fn run(
     netns: impl Fn(&Place) -> Result<Netns, LabError>,
 ) -> Result<Vec<Reply>, LabError> {
     let window = window()?;
+    let overflows = neighbours::overflows();
     let mut replies = vec![Reply::bare(Outcome::Dropped); probes.len()];
     let mut open: Vec<usize> = (0..probes.len()).collect();
     for attempt in 0..3 {
@@ -79,7 +80,10 @@ pub(crate) fn run(
             break;
         }
     }
-    Ok(replies)
+    match neighbours::overflows() - overflows {
+        0 => Ok(replies),
+        lost => Err(LabError::NeighboursFull(lost)),
+    }
 }
 
 /// How many probes may be on their way at once. A TCP probe takes a file at each end, and both are ours.

@@ -269,6 +269,12 @@ pub fn sctp_init(source: u16, destination: u16, tag: u32) -> Vec<u8> {
     sctp::init(source, destination, tag)
 }
 
+/// An SCTP message of one chunk of type `kind` without flags. `tag` is the verification tag.
+#[must_use]
+pub fn sctp(source: u16, destination: u16, tag: u32, kind: u8, body: &[u8]) -> Vec<u8> {
+    sctp::message(source, destination, tag, kind, body)
+}
+
 /// The payload of a UDP datagram to port 8472: a VXLAN header, and the frame inside.
 #[must_use]
 pub fn vxlan(vni: u32, frame: &[u8]) -> Vec<u8> {

@@ -12,6 +12,7 @@ mod batch;
 pub mod craft;
 mod datagram;
 mod frames;
+mod neighbours;
 mod question;
 mod responder;
 mod sctp;

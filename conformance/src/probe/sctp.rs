@@ -81,7 +81,8 @@ fn handshake(tag: u32) -> Vec<u8> {
     [&tag.to_be_bytes()[..], &65_536_u32.to_be_bytes(), &[0, 1, 0, 1], &tag.to_be_bytes()].concat()
 }
 
-fn message(source_port: u16, destination_port: u16, tag: u32, kind: u8, body: &[u8]) -> Vec<u8> {
+/// A message of one chunk, padded and with its checksum.
+pub(crate) fn message(source_port: u16, destination_port: u16, tag: u32, kind: u8, body: &[u8]) -> Vec<u8> {
     let mut m = Vec::with_capacity(16 + body.len() + 3);
     m.extend(source_port.to_be_bytes());
     m.extend(destination_port.to_be_bytes());
