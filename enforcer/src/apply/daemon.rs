@@ -51,6 +51,8 @@ pub struct Daemon<B> {
 struct Batch {
     events: usize,
     seen: Vec<Instant>,
+    /// How often the source has been read.
+    reads: u64,
     /// Some pod's addresses may be another's now.
     addresses_moved: bool,
     span: Span,
@@ -58,7 +60,7 @@ struct Batch {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { events: 0, seen: Vec::new(), addresses_moved: false, span: Span::none() }
+        Self { events: 0, seen: Vec::new(), reads: 0, addresses_moved: false, span: Span::none() }
     }
 }
 
@@ -181,6 +183,10 @@ impl<B: Backend> Daemon<B> {
             Change::Pod(pod) => pod.node.as_ref() == Some(&node) && moves(change),
             _ => false,
         });
+        self.batch.reads += 1;
+        if changes.is_empty() {
+            return self.schedule.changed(Instant::now());
+        }
         self.note(changes.len(), seen);
         let span = self.batch.span.clone();
         span.in_scope(|| {
@@ -262,6 +268,7 @@ impl<B: Backend> Daemon<B> {
             for seen in batch.seen {
                 self.metrics.observe_latency(seen.elapsed());
             }
+            self.metrics.count_reads(batch.reads);
         }
     }
 

@@ -15,7 +15,7 @@ use compiler::{
     text::{self, Style},
 };
 use std::{borrow::Cow, collections::BTreeSet, net::IpAddr, time::Duration};
-use tracing::{debug, error, info, warn};
+use tracing::{Level, debug, enabled, error, info, warn};
 
 /// How often the tables are read anew within one try, because they changed meanwhile or one more object was refused.
 const ATTEMPTS: usize = 16;
@@ -255,6 +255,9 @@ impl<B: Backend> Engine<B> {
 
     fn taken(&mut self, delta: &Delta, took: Duration) -> Outcome {
         self.revision += 1;
+        if enabled!(Level::DEBUG) {
+            debug!(revision = self.revision, operations = delta.ops.len(), ?took, lines = ?first_lines(delta), "delta");
+        }
         self.totals.transactions += 1;
         let dead: Vec<IpAddr> = departed(delta).into_iter().collect();
         if !dead.is_empty() {

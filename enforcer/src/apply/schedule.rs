@@ -11,8 +11,8 @@ pub(super) const LONGEST_BATCH: Duration = Duration::from_millis(50);
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
 /// The tables are compared with what they should hold this often.
 pub(super) const VERIFY: Duration = Duration::from_secs(60);
-/// After somebody else's change they are compared after this long, to catch all of what is being done.
-pub(super) const AFTER_FOREIGN: Duration = Duration::from_millis(100);
+/// After somebody else's change they are compared at once, but not more often than this.
+pub(super) const FOREIGN_GAP: Duration = Duration::from_millis(100);
 /// The first retry of a refused commit, and the longest wait between two.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -39,6 +39,7 @@ pub(super) struct Schedule {
     retry: Option<Instant>,
     backoff: Duration,
     verify: Instant,
+    verified: Option<Instant>,
 }
 
 impl Schedule {
@@ -53,6 +54,7 @@ impl Schedule {
             retry: None,
             backoff: RETRY.0,
             verify: now + VERIFY,
+            verified: None,
         }
     }
 
@@ -64,7 +66,8 @@ impl Schedule {
 
     /// Somebody else has changed our tables.
     pub(super) fn foreign(&mut self, now: Instant) {
-        self.verify = self.verify.min(now + AFTER_FOREIGN);
+        let soonest = self.verified.map_or(now, |verified| now.max(verified + FOREIGN_GAP));
+        self.verify = self.verify.min(soonest);
     }
 
     /// A commit has ended well. `settled`: no unused programs are left.
@@ -92,6 +95,7 @@ impl Schedule {
     /// The tables have been compared.
     pub(super) fn verified(&mut self, now: Instant) {
         self.verify = now + VERIFY;
+        self.verified = Some(now);
     }
 
     /// The time of the next thing to do.
@@ -206,18 +210,17 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_compared_each_minute_and_soon_after_somebody_elses_change() {
+    fn tables_are_compared_each_minute_and_at_once_after_somebody_elses_change() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start);
+        assert_eq!(schedule.due(start + VERIFY - MS), None);
         assert_eq!(schedule.due(start + VERIFY), Some(Due::Verify));
-        schedule.verified(start + VERIFY);
-        schedule.foreign(start + VERIFY);
-        assert_eq!(schedule.next(), start + VERIFY + AFTER_FOREIGN);
-        schedule.foreign(start + VERIFY + 50 * MS);
-        assert_eq!(
-            schedule.next(),
-            start + VERIFY + AFTER_FOREIGN,
-            "a stream of changes does not put it off"
-        );
+        schedule.foreign(start + MS);
+        assert_eq!(schedule.due(start + MS), Some(Due::Verify));
+        schedule.verified(start + MS);
+        schedule.foreign(start + 2 * MS);
+        assert_eq!(schedule.next(), start + MS + FOREIGN_GAP, "a storm of changes costs no more than this");
+        schedule.verified(start + MS + FOREIGN_GAP);
+        assert_eq!(schedule.next(), start + MS + FOREIGN_GAP + VERIFY);
     }
 }

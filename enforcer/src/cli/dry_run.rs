@@ -7,11 +7,12 @@ use crate::{
 };
 use compiler::{
     Compiler, Event,
-    delta::diff,
+    delta::{Delta, diff},
     ir::Ruleset,
     text::{self, Style},
 };
 use policy_model::cluster::{Change, Cluster};
+use std::io::{self, Write};
 use tracing::{info, warn};
 
 /// Prints to standard output; the comments between are comments of nft too, so that the first part loads with `nft -f`.
@@ -28,7 +29,6 @@ pub(super) fn run(options: &RunOptions, changes: Vec<Change>) -> Result<(), Fail
     update.attached.into_iter().for_each(|port| compiler.apply(Event::Port(port)));
     compiler.commit();
 
-    print!("{}", text::ruleset(compiler.ruleset(), Style::FULL));
     let (delta, from) = match Kernel::open().and_then(|mut kernel| kernel.dump()) {
         Ok(dump) => (dump.delta_to(compiler.ruleset()), "what the kernel holds now"),
         Err(error) => {
@@ -36,9 +36,18 @@ pub(super) fn run(options: &RunOptions, changes: Vec<Change>) -> Result<(), Fail
             (diff(&Ruleset::default(), compiler.ruleset()), "nothing")
         }
     };
-    println!("# {} operations from {from}:", delta.ops.len());
-    for line in text::delta(&delta, Style::SHORT).lines() {
-        println!("# {line}");
+    match print(compiler.ruleset(), &delta, from) {
+        // Who reads it has seen enough.
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("cannot write to standard output: {e}"), ""))
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn print(ruleset: &Ruleset, delta: &Delta, from: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text::ruleset(ruleset, Style::FULL).as_bytes())?;
+    writeln!(out, "# {} operations from {from}:", delta.ops.len())?;
+    text::delta(delta, Style::SHORT).lines().try_for_each(|line| writeln!(out, "# {line}"))
 }

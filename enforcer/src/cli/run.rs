@@ -57,9 +57,12 @@ fn show(faults: &[Fault], in_force: usize) {
         eprintln!("{:?}", miette::Report::new(fault.clone()));
     }
     if !faults.is_empty() {
-        let count = faults.len();
-        eprintln!("{count} problem{}, {in_force} objects in force.", if count == 1 { "" } else { "s" });
+        eprintln!("{}, {} in force.", counted(faults.len(), "problem"), counted(in_force, "object"));
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 pub(super) fn settings(options: &RunOptions, bridge_family: bool) -> Settings {
@@ -91,10 +94,9 @@ fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
         Outcome::Committed { ops, took } => format!("{ops} operations in {:.1} ms", took.as_secs_f64() * 1e3),
     };
     let stats = daemon.engine().compiler().stats();
-    println!(
-        "in force: {objects} objects, {} local pods, {} policies, {} programs ({sent})",
-        stats.local_pods, stats.policies, stats.programs
-    );
+    let sizes = [(objects, "object"), (stats.local_pods, "local pod"), (stats.programs, "program")];
+    let sizes: Vec<String> = sizes.into_iter().map(|(count, what)| counted(count, what)).collect();
+    println!("in force: {} ({sent})", sizes.join(", "));
     if daemon.engine().is_healthy() { Ok(()) } else { Err(Failure::Said) }
 }
 

@@ -53,6 +53,7 @@ pub struct Metrics {
     drift: Counter,
     forgotten: Counter,
     problems: Gauge,
+    reads: Counter,
     dropped_packets: Labelled<Reason, Counter>,
     dropped_bytes: Labelled<Reason, Counter>,
 }
@@ -103,6 +104,11 @@ impl Metrics {
                 "source_problems",
                 "Objects and files of the source that are not used",
             ),
+            reads: counter(
+                &mut registry,
+                "source_reads",
+                "Readings of the source whose changes are in force",
+            ),
             dropped_packets: labelled(
                 &mut registry,
                 "dropped_packets",
@@ -133,6 +139,11 @@ impl Metrics {
     /// A change is in the kernel this long after it was seen.
     pub fn observe_latency(&self, latency: Duration) {
         self.latency.observe(latency.as_secs_f64());
+    }
+
+    /// This many readings of the source are in force.
+    pub fn count_reads(&self, reads: u64) {
+        self.reads.inc_by(reads);
     }
 
     /// How many things of the source are not used because something is wrong with them.

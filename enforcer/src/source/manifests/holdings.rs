@@ -164,7 +164,7 @@ mod tests {
 
     fn pod(name: &str, app: &str) -> String {
         format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {app}}}}}\n"
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: \"{app}\"}}}}\n"
         )
     }
 

@@ -52,7 +52,8 @@ fn run(
             }
         };
         report(folder, metrics, known);
-        if !changes.is_empty() && inputs.send(Input::Changes { changes, seen: noticed }).is_err() {
+        // Sent even if it changes nothing, so that whoever wrote a file can tell when it has been read.
+        if inputs.send(Input::Changes { changes, seen: noticed }).is_err() {
             return;
         }
     }

@@ -1,0 +1,297 @@
+//! The engine against a kernel in memory: refusals, lost answers, foreign changes, restarts.
+
+use compiler::{
+    Compiler,
+    config::Config,
+    delta::{Delta, Op},
+    ir::{Family, Key, Name, Ruleset, Set, Verdict},
+};
+use enforcer::{
+    apply::{Engine, Outcome},
+    nft::{
+        Backend, Commit, Counter, Dump, Error, Foreign, Object, Refusal,
+        fake::{Fake, Fault},
+    },
+};
+use nix::errno::Errno;
+use policy_model::{cluster::Change, manifest};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+
+fn objects(text: &str) -> Vec<Change> {
+    let parsed = manifest::parse("test.yaml", text);
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+    parsed.objects.into_iter().filter_map(|object| object.value.into_change()).collect()
+}
+
+fn pod(name: &str, address: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
+         spec: {{nodeName: w1, containers: [{{name: c, image: i}}]}}\n\
+         status: {{phase: Running, podIP: {address}, podIPs: [{{ip: {address}}}]}}\n---\n"
+    )
+}
+
+fn policy(subject: &str, from: &str, port: u16) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {subject}, namespace: shop}}\n\
+         spec:\n  podSelector: {{matchLabels: {{app: {subject}}}}}\n  ingress:\n  \
+         - from: [{{podSelector: {{matchLabels: {{app: {from}}}}}}}]\n    ports: [{{port: {port}}}]\n---\n"
+    )
+}
+
+/// Three pods; `db` and `api` are isolated, each with a program of its own.
+fn shop() -> String {
+    pod("front", "10.244.1.2")
+        + &pod("api", "10.244.1.3")
+        + &pod("db", "10.244.1.4")
+        + &policy("api", "front", 8080)
+        + &policy("db", "api", 5432)
+}
+
+fn engine<B: Backend>(backend: B, text: &str) -> Engine<B> {
+    let mut compiler = Compiler::new(Config::new("w1", "cni0"));
+    objects(text).into_iter().for_each(|change| compiler.apply(change.into()));
+    Engine::new(backend, compiler)
+}
+
+fn feed<B: Backend>(engine: &mut Engine<B>, text: &str) {
+    objects(text).into_iter().for_each(|change| engine.apply(change.into()));
+}
+
+fn committed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Committed { .. })
+}
+
+#[test]
+fn a_restart_sends_nothing_when_nothing_has_changed_and_only_the_difference_when_something_has() {
+    let fake = Fake::new();
+    assert!(committed(engine(fake.clone(), &shop()).start().unwrap()));
+    let first = fake.ruleset();
+
+    let mut again = engine(fake.clone(), &shop());
+    assert_eq!(again.start().unwrap(), Outcome::Unchanged);
+    assert_eq!((again.revision(), fake.transactions()), (1, 1));
+    assert!(again.is_healthy());
+
+    let mut other = engine(fake.clone(), &(shop() + &pod("new", "10.244.1.5")));
+    let Outcome::Committed { ops, .. } = other.start().unwrap() else { panic!("one more pod is a change") };
+    assert!(ops < 10, "a pod without policy is a few elements, not {ops} operations");
+    assert_eq!(fake.ruleset(), *other.compiler().ruleset());
+    assert_ne!(fake.ruleset(), first);
+}
+
+#[test]
+fn a_change_is_one_transaction_and_its_undoing_leaves_nothing_behind() {
+    let fake = Fake::new();
+    let mut engine = engine(fake.clone(), &shop());
+    engine.start().unwrap();
+    let before = fake.ruleset();
+    feed(&mut engine, &policy("front", "api", 80));
+    assert!(committed(engine.commit().unwrap()));
+    assert_eq!(fake.transactions(), 2);
+    let [Change::Policy(gone)] = &objects(&policy("front", "api", 80))[..] else { panic!("one policy") };
+    engine.apply(Change::PolicyDeleted(gone.key.clone()).into());
+    engine.commit().unwrap();
+    while !engine.compiler().settled() {
+        engine.commit().unwrap();
+    }
+    assert_eq!(fake.ruleset(), before);
+    assert_eq!(engine.commit().unwrap(), Outcome::Unchanged);
+}
+
+#[test]
+fn a_refused_commit_is_followed_by_the_whole_state_and_heals() {
+    for fault in [
+        Fault::Refuse(0, Errno::ENOMEM),
+        Fault::NoBuffers { committed: true },
+        Fault::NoBuffers { committed: false },
+        Fault::Restart,
+    ] {
+        let fake = Fake::new();
+        let mut engine = engine(fake.clone(), &shop());
+        engine.start().unwrap();
+        fake.inject(fault.clone());
+        feed(&mut engine, &policy("front", "api", 80));
+        engine.commit().unwrap();
+        assert_eq!(fake.ruleset(), *engine.compiler().ruleset(), "{fault:?}");
+        assert!(engine.is_healthy(), "{fault:?}");
+        assert_eq!(engine.quarantined_pods().len(), 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_restart_that_meets_somebody_elses_commit_reads_again() {
+    let fake = Fake::new();
+    fake.inject(Fault::Restart);
+    let mut engine = engine(fake.clone(), &shop());
+    assert!(committed(engine.start().unwrap()));
+    assert_eq!((fake.transactions(), engine.totals().refusals), (1, 1));
+}
+
+#[test]
+fn without_privilege_nothing_is_tried_again() {
+    let fake = Fake::new();
+    fake.inject(Fault::Permission);
+    let mut engine = engine(fake.clone(), &shop());
+    assert!(matches!(engine.start(), Err(Error::Permission)));
+    assert!(!engine.is_healthy());
+}
+
+#[test]
+fn what_somebody_else_has_done_is_undone_in_one_transaction() {
+    let fake = Fake::new();
+    let mut engine = engine(fake.clone(), &shop());
+    engine.start().unwrap();
+    assert_eq!(engine.verify().unwrap(), Outcome::Unchanged, "nothing to repair, nothing sent");
+
+    fake.flush();
+    assert!(committed(engine.verify().unwrap()));
+    assert_eq!(fake.ruleset(), *engine.compiler().ruleset(), "a flush");
+
+    let spec = fake.ruleset().tables[&Family::Inet].sets["egress4-o"].spec.clone();
+    let key = Key::from_bytes(&[10, 244, 1, 4]);
+    let element = fake.ruleset().tables[&Family::Inet].sets["egress4-o"].elements[&key].clone();
+    let ops = vec![Op::DeleteElements {
+        family: Family::Inet,
+        set: "egress4-o".into(),
+        spec,
+        elements: vec![(key, element)],
+    }];
+    fake.meddle(&Delta { ops }).unwrap();
+    let before = fake.transactions();
+    assert_eq!(engine.totals().drift_repaired as usize, engine_ops(&engine, &Ruleset::default()));
+    assert!(
+        matches!(engine.verify().unwrap(), Outcome::Committed { ops: 1, .. }),
+        "one element is one operation"
+    );
+    assert_eq!(fake.transactions(), before + 1);
+
+    let object = Object::Other { family: Family::Inet, name: "quota".into() };
+    fake.put_foreign(Foreign { object, what: "a quota".into() });
+    assert!(committed(engine.verify().unwrap()), "what the IR has no words for goes too");
+    assert!(engine.backend().dump().unwrap().foreign.is_empty());
+    assert_eq!(fake.ruleset(), *engine.compiler().ruleset());
+}
+
+/// How many operations lead from a ruleset to the one that is wanted.
+fn engine_ops<B: Backend>(engine: &Engine<B>, from: &Ruleset) -> usize {
+    compiler::delta::diff(from, engine.compiler().ruleset()).ops.len()
+}
+
+#[test]
+fn conntrack_forgets_the_addresses_of_pods_that_are_gone_or_others_and_no_more() {
+    let fake = Fake::new();
+    let mut engine = engine(fake.clone(), &shop());
+    engine.start().unwrap();
+    let key = |name: &str| policy_model::object::ObjectKey::new("shop", name);
+    engine.apply(Change::PolicyDeleted(key("db")).into());
+    engine.commit().unwrap();
+    assert_eq!(fake.forgotten(), [] as [IpAddr; 0], "a verdict that changes is no death");
+
+    engine.apply(Change::PodDeleted(key("front")).into());
+    engine.commit().unwrap();
+    assert_eq!(fake.forgotten(), ["10.244.1.2".parse::<IpAddr>().unwrap()], "gone");
+
+    engine.apply(Change::PodDeleted(key("api")).into());
+    feed(&mut engine, &pod("next", "10.244.1.3"));
+    engine.commit().unwrap();
+    assert_eq!(
+        fake.forgotten()[1..],
+        ["10.244.1.3".parse::<IpAddr>().unwrap()],
+        "another pod's in one commit"
+    );
+}
+
+/// A kernel that refuses one kind of object for as long as it is told to.
+#[derive(Clone)]
+struct Choosy {
+    fake: Fake,
+    /// Sets whose names end like this are refused.
+    refused: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Backend for Choosy {
+    fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
+        let refused = *self.refused.lock().unwrap();
+        let is_refused = |(op, what): (usize, &Op)| match what {
+            Op::AddSet { family, name, .. } if refused.is_some_and(|end| name.ends_with(end)) => {
+                Some(Refusal {
+                    object: Object::Set { family: *family, name: name.clone() },
+                    op,
+                    errno: Errno::ENOMEM,
+                    message: None,
+                })
+            }
+            _ => None,
+        };
+        let refusals: Vec<_> = delta.ops.iter().enumerate().filter_map(is_refused).collect();
+        if refusals.is_empty() { self.fake.commit(delta, generation) } else { Err(Error::Refused(refusals)) }
+    }
+
+    fn dump(&mut self) -> Result<Dump, Error> {
+        self.fake.dump()
+    }
+
+    fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error> {
+        self.fake.counters()
+    }
+
+    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
+        self.fake.forget_addresses(addresses)
+    }
+}
+
+fn verdict_of(ruleset: &Ruleset, map: &str, last: u8) -> Verdict {
+    let map: &Set = &ruleset.tables[&Family::Inet].sets[map];
+    let element = map.elements[&Key::from_bytes(&[10, 244, 1, last])].clone();
+    element.and_then(|attributes| attributes.verdict).unwrap()
+}
+
+#[test]
+fn an_object_that_is_refused_denies_its_pods_and_nobody_else_until_it_is_taken() {
+    let refused = Arc::new(Mutex::new(None));
+    let fake = Fake::new();
+    let mut engine = engine(Choosy { fake: fake.clone(), refused: refused.clone() }, &shop());
+    engine.start().unwrap();
+
+    // A third isolated pod, and the kernel takes no new exact sets.
+    *refused.lock().unwrap() = Some("-x4");
+    feed(&mut engine, &policy("front", "api", 80));
+    assert!(committed(engine.commit().unwrap()));
+    assert!(!engine.is_healthy());
+    assert_eq!(engine.quarantined_pods().iter().map(String::as_str).collect::<Vec<_>>(), ["shop/front"]);
+    let deny = Verdict::Goto("deny".into());
+    assert_eq!(verdict_of(&fake.ruleset(), "ingress4-o", 2), deny);
+    assert_ne!(verdict_of(&fake.ruleset(), "ingress4-o", 4), deny, "the database keeps its program");
+
+    // Others' changes still come through.
+    feed(&mut engine, &pod("new", "10.244.1.5"));
+    assert!(committed(engine.commit().unwrap()));
+    assert_eq!(verdict_of(&fake.ruleset(), "ingress4-o", 5), Verdict::Return);
+    assert_eq!(engine.quarantined_pods().len(), 1);
+
+    // Tried again too early, it stays as it is; then the kernel takes it.
+    engine.retry().unwrap();
+    assert!(!engine.is_healthy());
+    *refused.lock().unwrap() = None;
+    assert!(committed(engine.retry().unwrap()));
+    assert!(engine.is_healthy() && engine.quarantined_pods().is_empty());
+    assert_eq!(fake.ruleset(), *engine.compiler().ruleset());
+}
+
+#[test]
+fn a_refusal_of_the_fixed_part_leaves_the_kernel_as_it_was() {
+    let refused = Arc::new(Mutex::new(Some("nodes4")));
+    let fake = Fake::new();
+    let mut engine = engine(Choosy { fake: fake.clone(), refused: refused.clone() }, &shop());
+    let error = engine.start().unwrap_err();
+    assert!(error.to_string().contains("set nodes4 of inet palisade"), "{error}");
+    assert_eq!(fake.ruleset(), Ruleset::default());
+    *refused.lock().unwrap() = None;
+    assert!(committed(engine.retry().unwrap()));
+    assert!(engine.is_healthy());
+}
