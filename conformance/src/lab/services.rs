@@ -8,7 +8,8 @@ use std::{net::IpAddr, sync::Arc};
 impl Lab {
     /// Replaces the Services of the cluster. On each node kube-proxy's tables are rewritten in one transaction.
     ///
-    /// They follow the pods by themselves: a backend that starts or stops rewrites the tables again.
+    /// They follow the pods by themselves: a backend that starts or stops rewrites the tables again. Unlike kube-proxy this
+    /// deletes no conntrack entry: a UDP flow to an old backend keeps it.
     ///
     /// # Errors
     /// [`LabError::Command`] with nft's message, for example about two Services with one address and port.

@@ -1,6 +1,6 @@
 //! Real packets through a lab, and what became of them.
 //!
-//! Each host of a lab runs servers ([`Responder`]) on TCP, UDP and SCTP ports. Each answers with its own name and with
+//! Each host of a lab runs servers on TCP, UDP and SCTP ports. Each answers with its own name and with
 //! the client's address as it saw it, so that a reply tells who was reached and what NAT did on the way. [`Lab::probe_all`]
 //! sends many [`Probe`]s at once.
 //!
