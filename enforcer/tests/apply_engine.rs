@@ -216,7 +216,7 @@ struct Choosy {
 
 impl Backend for Choosy {
     fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
-        let refused = *self.refused.lock().unwrap();
+        let refused = *self.refused.lock().expect("the lock");
         let is_refused = |(op, what): (usize, &Op)| match what {
             Op::AddSet { family, name, .. } if refused.is_some_and(|end| name.ends_with(end)) => {
                 Some(Refusal {
@@ -248,7 +248,7 @@ impl Backend for Choosy {
 fn verdict_of(ruleset: &Ruleset, map: &str, last: u8) -> Verdict {
     let map: &Set = &ruleset.tables[&Family::Inet].sets[map];
     let element = map.elements[&Key::from_bytes(&[10, 244, 1, last])].clone();
-    element.and_then(|attributes| attributes.verdict).unwrap()
+    element.and_then(|attributes| attributes.verdict).expect("a verdict map")
 }
 
 #[test]

@@ -223,7 +223,7 @@ mod tests {
         for object in
             [set("egress4-o"), Object::Chain { family: Family::Inet, name: "forward".into() }, Object::Batch]
         {
-            assert!(!quarantine.add(&[object.clone()], &fixed()), "{object}");
+            assert!(!quarantine.add([&object], &fixed()), "{object}");
         }
         assert!(quarantine.add(&[set("out-1-p4")], &fixed()));
         assert!(!quarantine.add(&[set("out-1-p4")], &fixed()), "it is out already, and that did not help");

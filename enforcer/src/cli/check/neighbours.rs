@@ -8,15 +8,35 @@ const IPVS_DEVICE: &str = "kube-ipvs0";
 const NFTABLES_TABLE: &str = "kube-proxy";
 const IPTABLES_CHAIN: &str = "KUBE-SERVICES";
 
-/// Policy engines: by a table, by the beginning of a chain's name, or by a device that they make.
-const ENGINES: &[(&str, &[&str], &[&str], &[&str])] = &[
-    ("kube-network-policies", &["kube-network-policies"], &[], &[]),
-    ("kube-router", &[], &["KUBE-ROUTER-", "KUBE-POD-FW-", "KUBE-NWPLCY-"], &[]),
-    ("Calico", &["calico"], &["cali-"], &["vxlan.calico", "tunl-calico"]),
-    ("Cilium", &[], &["CILIUM_"], &["cilium_host", "cilium_net"]),
-    ("Weave", &[], &["WEAVE-NPC"], &["weave"]),
-    ("Antrea", &["antrea"], &["ANTREA-"], &["antrea-gw0"]),
-    ("OVN-Kubernetes", &["ovn-kubernetes"], &[], &["ovn-k8s-mp0"]),
+/// How a policy engine shows.
+struct Engine {
+    name: &'static str,
+    /// Tables of nftables that are its own.
+    tables: &'static [&'static str],
+    /// How names of its chains begin.
+    chains: &'static [&'static str],
+    /// Devices that it makes.
+    devices: &'static [&'static str],
+}
+
+const ENGINES: &[Engine] = &[
+    Engine { name: "kube-network-policies", tables: &["kube-network-policies"], chains: &[], devices: &[] },
+    Engine {
+        name: "kube-router",
+        tables: &[],
+        chains: &["KUBE-ROUTER-", "KUBE-POD-FW-", "KUBE-NWPLCY-"],
+        devices: &[],
+    },
+    Engine {
+        name: "Calico",
+        tables: &["calico"],
+        chains: &["cali-"],
+        devices: &["vxlan.calico", "tunl-calico"],
+    },
+    Engine { name: "Cilium", tables: &[], chains: &["CILIUM_"], devices: &["cilium_host", "cilium_net"] },
+    Engine { name: "Weave", tables: &[], chains: &["WEAVE-NPC"], devices: &["weave"] },
+    Engine { name: "Antrea", tables: &["antrea"], chains: &["ANTREA-"], devices: &["antrea-gw0"] },
+    Engine { name: "OVN-Kubernetes", tables: &["ovn-kubernetes"], chains: &[], devices: &["ovn-k8s-mp0"] },
 ];
 
 pub(super) fn kube_proxy(facts: &Facts, chains: Option<&[ChainName]>) -> Line {
@@ -61,14 +81,14 @@ fn not_known(name: &'static str) -> Line {
 }
 
 fn engines(facts: &Facts, chains: &[ChainName]) -> Vec<&'static str> {
-    let is_here = |(_, tables, prefixes, devices): &&(&str, &[&str], &[&str], &[&str])| {
+    let is_here = |engine: &&Engine| {
         let by_chain = |chain: &ChainName| {
-            tables.contains(&chain.table.as_str())
-                || prefixes.iter().any(|prefix| chain.name.starts_with(prefix))
+            engine.tables.contains(&chain.table.as_str())
+                || engine.chains.iter().any(|beginning| chain.name.starts_with(beginning))
         };
-        chains.iter().any(by_chain) || devices.iter().any(|device| facts.link(device).is_some())
+        chains.iter().any(by_chain) || engine.devices.iter().any(|device| facts.link(device).is_some())
     };
-    ENGINES.iter().filter(is_here).map(|(name, ..)| *name).collect()
+    ENGINES.iter().filter(is_here).map(|engine| engine.name).collect()
 }
 
 #[cfg(test)]
