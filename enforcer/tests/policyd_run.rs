@@ -12,8 +12,10 @@ use support::{Node, eventually, http, pod, policy, shop, succeed};
 /// The line of a listing that has this element of the map that decides who may reach a pod.
 fn ingress_of(node: &Node, address: &str) -> Option<String> {
     let listing = node.nft("list map inet palisade ingress4-o");
+    // A comma within a comment has no space behind it.
+    let elements = listing.split(['{', '}', '\n']).flat_map(|line| line.split(", "));
     let element =
-        listing.split(['{', ',', '}']).map(str::trim).find(|element| element.starts_with(address))?;
+        elements.map(|e| e.trim().trim_end_matches(',')).find(|element| element.starts_with(address))?;
     Some(element.to_owned())
 }
 
