@@ -25,10 +25,10 @@ pub enum Seen {
     Everything,
 }
 
-/// Changes come in company: an editor renames and removes, `kubectl`-like tools write many files.
-const QUIET: Duration = Duration::from_millis(10);
+/// Changes come in company: an editor renames and removes, other tools write many files in a row.
+const QUIET: Duration = Duration::from_millis(2);
 /// However busy the folder is, a reader learns of changes after this long.
-const LONGEST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_millis(50);
 
 const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_CREATE)
@@ -90,11 +90,12 @@ impl FolderWatch {
         }
     }
 
-    /// Blocks until something has changed and no more follows for a moment. `None`: `patience` is over.
+    /// Blocks until something has changed and no more follows for a moment; with the time of the first change. `None`:
+    /// `patience` is over.
     ///
     /// # Errors
     /// The kernel refuses new watches.
-    pub fn wait(&mut self, patience: Option<Duration>) -> io::Result<Option<Seen>> {
+    pub fn wait(&mut self, patience: Option<Duration>) -> io::Result<Option<(Seen, Instant)>> {
         if !self.readable(patience)? {
             return Ok(None);
         }
@@ -117,9 +118,9 @@ impl FolderWatch {
         }
         if everything {
             self.arm()?;
-            return Ok(Some(Seen::Everything));
+            return Ok(Some((Seen::Everything, begin)));
         }
-        Ok(Some(Seen::Paths(paths)))
+        Ok(Some((Seen::Paths(paths), begin)))
     }
 
     fn readable(&self, patience: Option<Duration>) -> io::Result<bool> {
@@ -194,6 +195,10 @@ mod tests {
     const SOON: Option<Duration> = Some(Duration::from_secs(5));
     const NOTHING_COMES: Option<Duration> = Some(Duration::from_millis(30));
 
+    fn seen(watch: &mut FolderWatch) -> Option<Seen> {
+        watch.wait(SOON).unwrap().map(|(seen, _)| seen)
+    }
+
     fn paths(paths: &[&Path]) -> Option<Seen> {
         Some(Seen::Paths(paths.iter().map(|p| p.to_path_buf()).collect()))
     }
@@ -205,9 +210,9 @@ mod tests {
         let path = folder.0.join("a.yaml");
         let mut file = fs::File::create(&path).unwrap();
         file.write_all(b"half").unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), paths(&[]), "made, not closed");
+        assert_eq!(seen(&mut watch), paths(&[]), "made, not closed");
         drop(file);
-        assert_eq!(watch.wait(SOON).unwrap(), paths(&[&path]));
+        assert_eq!(seen(&mut watch), paths(&[&path]));
         assert_eq!(watch.wait(NOTHING_COMES).unwrap(), None);
     }
 
@@ -218,11 +223,11 @@ mod tests {
         fs::write(&a, "1").unwrap();
         let mut watch = FolderWatch::new(&folder.0).unwrap();
         fs::rename(&a, &b).unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), paths(&[&a, &b]));
+        assert_eq!(seen(&mut watch), paths(&[&a, &b]));
         std::os::unix::fs::symlink(&b, &c).unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), paths(&[&c]));
+        assert_eq!(seen(&mut watch), paths(&[&c]));
         fs::remove_file(&c).unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), paths(&[&c]));
+        assert_eq!(seen(&mut watch), paths(&[&c]));
     }
 
     #[test]
@@ -231,9 +236,9 @@ mod tests {
         let mut watch = FolderWatch::new(&folder.0).unwrap();
         let sub = folder.0.join("sub");
         fs::create_dir(&sub).unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), Some(Seen::Everything));
+        assert_eq!(seen(&mut watch), Some(Seen::Everything));
         fs::write(sub.join("x"), "1").unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), paths(&[&sub.join("x")]));
+        assert_eq!(seen(&mut watch), paths(&[&sub.join("x")]));
     }
 
     #[test]
@@ -243,11 +248,11 @@ mod tests {
         let mut watch = FolderWatch::new(&root).unwrap();
         for round in 0..2 {
             fs::create_dir_all(&root).unwrap();
-            assert_eq!(watch.wait(SOON).unwrap(), Some(Seen::Everything), "round {round}: comes");
+            assert_eq!(seen(&mut watch), Some(Seen::Everything), "round {round}: comes");
             fs::write(root.join("x"), "1").unwrap();
-            assert_eq!(watch.wait(SOON).unwrap(), paths(&[&root.join("x")]), "round {round}: is watched");
+            assert_eq!(seen(&mut watch), paths(&[&root.join("x")]), "round {round}: is watched");
             fs::remove_dir_all(folder.0.join("cni")).unwrap();
-            assert_eq!(watch.wait(SOON).unwrap(), Some(Seen::Everything), "round {round}: goes");
+            assert_eq!(seen(&mut watch), Some(Seen::Everything), "round {round}: goes");
         }
     }
 
@@ -263,6 +268,6 @@ mod tests {
         let mut watch = FolderWatch::new(&folder.0).unwrap();
         std::os::unix::fs::symlink(version("2"), &next).unwrap();
         fs::rename(&next, &data).unwrap();
-        assert_eq!(watch.wait(SOON).unwrap(), Some(Seen::Everything));
+        assert_eq!(seen(&mut watch), Some(Seen::Everything));
     }
 }

@@ -157,6 +157,9 @@ impl<B: Backend> Daemon<B> {
         match input {
             Input::Changes { changes, seen } => self.take_changes(changes, seen),
             Input::Host { facts, seen } => {
+                if facts.netfilter.is_none() && self.tracker.facts().netfilter.is_some() {
+                    error!("br_netfilter is gone: traffic between pods of this node passes by every policy");
+                }
                 let update = self.tracker.read(*facts, &self.cluster);
                 self.ensure_flags();
                 self.take_host(update, seen);

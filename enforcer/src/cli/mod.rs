@@ -168,7 +168,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.log_format, cli.verbose);
     let result = match &cli.command {
-        Command::Run(options) => run::run(options),
+        Command::Run(options) => run::run(options, cli.log_format),
         Command::Check(options) => check::run(options),
         Command::Cleanup(options) => cleanup::run(options),
     };

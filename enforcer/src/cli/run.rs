@@ -1,6 +1,6 @@
 //! `policyd run`.
 
-use super::{Failure, RunOptions, dry_run, preflight, signals::Signals};
+use super::{Failure, LogFormat, RunOptions, dry_run, preflight, signals::Signals};
 use crate::{
     apply::{Daemon, Input, Outcome},
     folder_watch::FolderWatch,
@@ -24,7 +24,7 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tracing::{error, info, warn};
 
-pub(super) fn run(options: &RunOptions) -> Result<(), Failure> {
+pub(super) fn run(options: &RunOptions, format: LogFormat) -> Result<(), Failure> {
     let Some(root) = &options.manifests else {
         return Err(Failure::usage(
             "no source of policies is given",
@@ -38,7 +38,7 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Failure> {
     let watch = FolderWatch::new(root).map_err(|e| cannot(&format!("watch {}", root.display()), &e))?;
     let changes = folder.rescan().map_err(|e| cannot(&format!("read {}", root.display()), &e))?;
     let faults = folder.faults();
-    show(&faults, folder.objects());
+    show(&faults, folder.objects(), format);
 
     if options.dry_run {
         dry_run::run(options, changes)?;
@@ -51,10 +51,16 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(Failure::Said) }
 }
 
-/// Each fault with its line and place, then how many objects are left.
-fn show(faults: &[Fault], in_force: usize) {
+/// Each fault with its line and place, then how many objects are left; for people, unless a program reads the log.
+fn show(faults: &[Fault], in_force: usize, format: LogFormat) {
     for fault in faults {
-        eprintln!("{:?}", miette::Report::new(fault.clone()));
+        match format {
+            LogFormat::Text => eprintln!("{:?}", miette::Report::new(fault.clone())),
+            LogFormat::Json => error!("{}", fault.line()),
+        }
+    }
+    if format == LogFormat::Json {
+        return;
     }
     if !faults.is_empty() {
         eprintln!("{}, {} in force.", counted(faults.len(), "problem"), counted(in_force, "object"));
@@ -160,7 +166,12 @@ fn serve(
     runtime.block_on(async {
         let mut signals = Signals::catch().map_err(|e| cannot("catch signals", &e))?;
         let mut work = tokio::task::spawn_blocking(move || daemon.run(&inputs));
-        tokio::spawn(http::serve(listener, metrics, sender.clone()));
+        let answers = http::serve(listener, metrics, sender.clone());
+        tokio::spawn(async {
+            if let Err(error) = answers.await {
+                error!(%error, "HTTP is not served any more");
+            }
+        });
         tokio::spawn(listen(monitor, sender.clone()));
         tokio::select! {
             signal = signals.next() => {

@@ -58,7 +58,7 @@ fn watch_files(mut watch: FolderWatch, news: Sender<News>) -> io::Result<()> {
     let follow = move || {
         loop {
             match watch.wait(None) {
-                Ok(Some(seen)) => {
+                Ok(Some((seen, _))) => {
                     if news.send(News::Files(seen)).is_err() {
                         return;
                     }

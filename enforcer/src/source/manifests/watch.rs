@@ -7,7 +7,6 @@ use std::{
     io,
     sync::{Arc, mpsc::Sender},
     thread,
-    time::Instant,
 };
 use tracing::{error, info};
 
@@ -35,14 +34,13 @@ fn run(
     known: &mut HashSet<String>,
 ) {
     loop {
-        let seen = match watch.wait(None) {
+        let (seen, noticed) = match watch.wait(None) {
             Ok(Some(seen)) => seen,
             Ok(None) => continue,
             Err(error) => {
                 return error!(%error, "the folder of manifests cannot be watched any more: restart policyd");
             }
         };
-        let noticed = Instant::now();
         let changes = match folder.update(&seen) {
             Ok(changes) => changes,
             Err(error) => {
