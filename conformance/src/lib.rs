@@ -5,6 +5,8 @@
 //! attacks and the demo stand on these two. The crate links no C library and has no `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod attack;
+pub mod enforced;
 pub mod lab;
 pub mod probe;
 pub mod scenario;
