@@ -30,38 +30,66 @@ fn apply(ruleset: &mut Ruleset, delta: &Delta) {
             }
             Op::DeleteTable { family } => assert!(ruleset.tables.remove(&family).is_some(), "{op:?}"),
             Op::AddCounter { family, name } => {
-                assert!(ruleset.tables.get_mut(&family).unwrap().counters.insert(name), "{op:?}");
+                assert!(
+                    ruleset.tables.get_mut(&family).expect("the table is there").counters.insert(name),
+                    "{op:?}"
+                );
             }
             Op::DeleteCounter { family, name } => {
-                assert!(ruleset.tables.get_mut(&family).unwrap().counters.remove(&name), "{op:?}");
+                assert!(
+                    ruleset.tables.get_mut(&family).expect("the table is there").counters.remove(&name),
+                    "{op:?}"
+                );
             }
             Op::AddSet { family, name, spec } => {
-                let sets = &mut ruleset.tables.get_mut(&family).unwrap().sets;
+                let sets = &mut ruleset.tables.get_mut(&family).expect("the table is there").sets;
                 assert!(sets.insert(name, Set::new(spec)).is_none(), "{op:?}");
             }
             Op::DeleteSet { family, name } => {
-                assert!(ruleset.tables.get_mut(&family).unwrap().sets.remove(&name).is_some(), "{op:?}");
+                assert!(
+                    ruleset.tables.get_mut(&family).expect("the table is there").sets.remove(&name).is_some(),
+                    "{op:?}"
+                );
             }
             Op::AddChain { family, name, base } => {
-                let chains = &mut ruleset.tables.get_mut(&family).unwrap().chains;
+                let chains = &mut ruleset.tables.get_mut(&family).expect("the table is there").chains;
                 assert!(chains.insert(name, Chain { base, rules: Vec::new() }).is_none(), "{op:?}");
             }
             Op::DeleteChain { family, name } => {
-                let chain = ruleset.tables.get_mut(&family).unwrap().chains.remove(&name);
+                let chain = ruleset.tables.get_mut(&family).expect("the table is there").chains.remove(&name);
                 assert!(chain.expect("the chain is there").rules.is_empty(), "{op:?}");
             }
             Op::SetRules { family, chain, rules } => {
-                ruleset.tables.get_mut(&family).unwrap().chains.get_mut(&chain).unwrap().rules = rules;
+                ruleset
+                    .tables
+                    .get_mut(&family)
+                    .expect("the table is there")
+                    .chains
+                    .get_mut(&chain)
+                    .expect("the chain is there")
+                    .rules = rules;
             }
             Op::AddElements { family, set, spec, elements } => {
-                let set = ruleset.tables.get_mut(&family).unwrap().sets.get_mut(&set).unwrap();
+                let set = ruleset
+                    .tables
+                    .get_mut(&family)
+                    .expect("the table is there")
+                    .sets
+                    .get_mut(&set)
+                    .expect("the set is there");
                 assert_eq!(set.spec, spec);
                 for (key, value) in elements {
                     assert!(set.elements.insert(key, value).is_none(), "{op:?}");
                 }
             }
             Op::DeleteElements { family, set, spec, elements } => {
-                let set = ruleset.tables.get_mut(&family).unwrap().sets.get_mut(&set).unwrap();
+                let set = ruleset
+                    .tables
+                    .get_mut(&family)
+                    .expect("the table is there")
+                    .sets
+                    .get_mut(&set)
+                    .expect("the set is there");
                 assert_eq!(set.spec, spec);
                 for (key, value) in elements {
                     assert_eq!(set.elements.remove(&key), Some(value), "{op:?}");

@@ -1,7 +1,10 @@
-//! Every scenario of `testdata`, asked of the model and of the simulator: a test for each judge and folder, such as
-//! `model::dns-only`.
+//! Every scenario of `testdata`, asked of the model, of the simulator and of a kernel: a test for each judge and folder,
+//! such as `model::dns-only`.
 
-use conformance::scenario::{self, Judge, Model, Simulator};
+use conformance::{
+    enforced::{self, Kernel},
+    scenario::{self, Judge, Model, Simulator},
+};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
     fs, io,
@@ -13,7 +16,7 @@ type Ask = fn(&Path) -> Result<(), Failed>;
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::from_args();
-    let judges: [(&str, Ask); 2] = [("model", model), ("simulator", simulator)];
+    let judges: [(&str, Ask); 3] = [("model", model), ("simulator", simulator), ("kernel", kernel)];
     let mut trials = Vec::new();
     for folder in folders()? {
         for (judge, ask) in judges {
@@ -44,6 +47,14 @@ fn simulator(folder: &Path) -> Result<(), Failed> {
     let scenario = scenario::load(folder)?;
     let mut simulator = Simulator::new(&scenario.cluster);
     hold(scenario::check(&scenario, &mut simulator as &mut dyn Judge))
+}
+
+/// In the lab, with `policyd` on every node and real packets.
+fn kernel(folder: &Path) -> Result<(), Failed> {
+    let scenario = scenario::load(folder)?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut kernel = Kernel::judge(&name, &scenario.cluster, &enforced::probes(&scenario.assertions))?;
+    hold(scenario::check(&scenario, &mut kernel as &mut dyn Judge))
 }
 
 fn hold(finding: scenario::Finding) -> Result<(), Failed> {

@@ -135,8 +135,7 @@ fn no_pod(config: &Config) -> Vec<Rule> {
     if config.source_guard {
         for bridge in &config.bridges {
             let bridged = || Rule::new().interface(Field::IifName, bridge);
-            let dhcp = Rule::new().l4proto(UDP).is(Field::ThSport, &DHCP_SERVER.to_be_bytes());
-            rules.push(dhcp.goto("stray"));
+            rules.push(bridged().l4proto(UDP).is(Field::ThSport, &DHCP_SERVER.to_be_bytes()).goto("stray"));
             rules.push(bridged().lookup(&[Field::IpDaddr], GROUPS4).ret());
             rules.push(bridged().ipv6().then(Statement::Prefix(Field::Ip6Daddr, Box::new([0xff]))).ret());
         }
