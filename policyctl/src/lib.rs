@@ -7,3 +7,5 @@ pub mod assertions;
 pub mod connect;
 pub mod endpoint;
 pub mod input;
+pub mod matrix;
+pub mod style;

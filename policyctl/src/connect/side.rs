@@ -3,7 +3,7 @@
 use super::Party;
 use policy_model::{
     cluster::Cluster,
-    object::Pod,
+    object::{NamedPort, Pod},
     policy::{Direction, NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
     portset::{PortRanges, PortSet},
     selector::Selector,
@@ -25,11 +25,11 @@ fn side_of_pod(cluster: &Cluster, pod: &Pod, other: &Party<'_>, direction: Direc
     for policy in policies {
         for rule in policy.rules(direction).unwrap_or_default() {
             if rule.peers.is_empty() || rule.peers.iter().any(|peer| is_peer(cluster, policy, peer, other)) {
-                let destination = match direction {
-                    Direction::Ingress => std::slice::from_ref(&pod),
-                    Direction::Egress => &other.pods,
+                let names: Vec<&[NamedPort]> = match direction {
+                    Direction::Ingress => vec![&pod.ports],
+                    Direction::Egress => other.pods.iter().map(|pod| &pod.ports[..]).collect(),
                 };
-                allowed = allowed.union(&ports_of_rule(rule, destination));
+                allowed = allowed.union(&ports_of_rule(rule, &names));
             }
         }
     }
@@ -62,25 +62,26 @@ fn is_selected(
     in_namespace && pods.matches(&pod.labels)
 }
 
-/// The ports of a rule, names resolved by the pods that the traffic goes to; all of these must agree on a name.
+/// The ports of a rule. `destinations` are the named ports of each pod that the traffic goes to; all of these must agree on
+/// a name.
 #[must_use]
-pub fn ports_of_rule(rule: &Rule, destination: &[&Pod]) -> PortSet {
+pub fn ports_of_rule(rule: &Rule, destinations: &[&[NamedPort]]) -> PortSet {
     if rule.ports.is_empty() {
         return PortSet::all();
     }
-    rule.ports.iter().fold(PortSet::none(), |all, port| all.union(&ports_of_entry(port, destination)))
+    rule.ports.iter().fold(PortSet::none(), |all, port| all.union(&ports_of_entry(port, destinations)))
 }
 
-fn ports_of_entry(port: &PolicyPort, destination: &[&Pod]) -> PortSet {
+fn ports_of_entry(port: &PolicyPort, destinations: &[&[NamedPort]]) -> PortSet {
     match &port.port {
         PortMatch::All => PortSet::none().with(port.protocol, PortRanges::all()),
         PortMatch::Range(lo, hi) => PortSet::range(port.protocol, *lo, *hi),
         PortMatch::Named(name) => {
-            let on = |pod: &&Pod| {
-                let numbers = pod.resolve_port(name, port.protocol);
-                PortSet::none().with(port.protocol, numbers.map(|number| (number, number)).collect())
+            let on = |ports: &&[NamedPort]| {
+                let named = ports.iter().filter(|known| known.protocol == port.protocol && known.name == *name);
+                PortSet::none().with(port.protocol, named.map(|known| (known.port, known.port)).collect())
             };
-            destination.iter().map(on).reduce(|a, b| a.intersection(&b)).unwrap_or_default()
+            destinations.iter().map(on).reduce(|a, b| a.intersection(&b)).unwrap_or_default()
         }
     }
 }

@@ -1,0 +1,42 @@
+//! Sets of ports as section 6 of the design writes them.
+
+use policy_model::{
+    object::Protocol,
+    portset::{PortRanges, PortSet},
+};
+use serde::Serialize;
+
+/// The ports of one protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Connections {
+    /// `TCP`, `UDP`, `SCTP`; `ANY` for every packet, ICMP too.
+    pub protocol: &'static str,
+    /// `all`, or `80,443,8000-8100`.
+    pub ports: String,
+}
+
+impl Connections {
+    /// A set, a protocol an item; `ANY` alone for everything.
+    #[must_use]
+    pub fn of(ports: &PortSet) -> Vec<Self> {
+        if ports.is_all() {
+            return vec![Self { protocol: "ANY", ports: "all".to_owned() }];
+        }
+        let of = |protocol: Protocol| {
+            let text = ports_text(ports.ports(protocol))?;
+            Some(Self { protocol: protocol.name(), ports: text })
+        };
+        Protocol::ALL.into_iter().filter_map(of).collect()
+    }
+}
+
+/// `80,443,8000-8100`, or `all`; `None` if there is no port in it. Port 0 is no port that anybody can use.
+#[must_use]
+pub fn ports_text(ports: &PortRanges) -> Option<String> {
+    let usable = ports.intersection(&[(1, u16::MAX)].into_iter().collect());
+    match usable.ranges() {
+        [] => None,
+        [(1, u16::MAX)] => Some("all".to_owned()),
+        _ => Some(usable.to_string()),
+    }
+}

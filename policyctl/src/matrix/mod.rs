@@ -1,0 +1,224 @@
+//! Who reaches whom on what: every pair of workloads (or pods, or namespaces), and the addresses outside the cluster.
+//!
+//! Pods that no policy can tell apart are one [class](classes); what a class lets pass is computed once for all classes
+//! that the same policies select ([`engine`]). A property test holds the result to [`Cluster::verdict`] pair by pair.
+
+mod classes;
+mod connections;
+mod engine;
+mod graph;
+mod json;
+mod nodes;
+mod ranges;
+mod selection;
+mod sets;
+mod svg;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use connections::{Connections, ports_text};
+pub use graph::{dot, mermaid};
+pub use json::write as write_json;
+pub use nodes::Granularity;
+pub use svg::svg;
+pub use table::table;
+pub use text::{csv, markdown};
+
+use crate::{connect, input::Snapshot};
+use classes::Classes;
+use engine::Engine;
+use nodes::Node;
+use policy_model::{cluster::Cluster, object::Pod, policy::Direction, portset::PortSet, reach::AddressRange};
+use ranges::Ranges;
+use sets::{SetId, Sets};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// What the matrix is to be about.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Rows for workloads, pods or namespaces.
+    pub granularity: Granularity,
+    /// Only pairs of which one end is in this namespace.
+    pub namespace: Option<String>,
+    /// First addresses at which external ranges are cut besides the cuts that policies ask for.
+    pub cuts: Vec<IpAddr>,
+}
+
+/// One end of a row. Displays as `ns/name[Kind]` or `a.b.c.d-e.f.g.h`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A workload, pod or namespace.
+    Inside(Arc<str>),
+    /// A range of addresses outside the cluster.
+    Outside(AddressRange),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inside(name) => f.write_str(name),
+            Self::Outside(AddressRange { lo, hi }) => write!(f, "{lo}-{hi}"),
+        }
+    }
+}
+
+/// One row: a pair between which something may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Who opens the connections.
+    pub source: End,
+    /// Whom to.
+    pub destination: End,
+    /// On which ports; never empty.
+    pub ports: &'a PortSet,
+}
+
+/// Every pair, ready to be shown.
+pub struct Matrix {
+    sets: Sets,
+    nodes: Vec<Summary>,
+    /// Ranges that sources outside are in, and ranges of destinations outside.
+    ranges: [Vec<AddressRange>; 2],
+    /// Source by destination.
+    inside: Vec<SetId>,
+    /// Range by destination.
+    from_outside: Vec<SetId>,
+    /// Source by range.
+    to_outside: Vec<SetId>,
+    namespace: Option<String>,
+}
+
+/// What a matrix says about one of its rows by itself.
+#[derive(Clone, Debug)]
+struct Summary {
+    name: Arc<str>,
+    namespaces: BTreeSet<Arc<str>>,
+    /// Whether every pod of it is isolated for ingress, for egress.
+    isolated: [bool; 2],
+    /// Whether it is on its node's network, so that no policy selects it.
+    host_network: bool,
+}
+
+impl Matrix {
+    /// Computes every pair.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot, options: &Options) -> Self {
+        let cluster = &snapshot.cluster;
+        let [ingress, egress] =
+            Direction::BOTH.map(|direction| Ranges::new(cluster, direction, &options.cuts));
+        let mut classes = Classes::new(cluster, [&ingress, &egress]);
+        let nodes = nodes::nodes(snapshot, options.granularity, &mut classes);
+        let mut engine = Engine::new(cluster, classes, [&ingress, &egress]);
+
+        let count = nodes.len();
+        let mut inside = vec![Sets::NONE; count * count];
+        for (source, from) in nodes.iter().enumerate() {
+            for (destination, to) in nodes.iter().enumerate().filter(|(other, _)| *other != source) {
+                inside[source * count + destination] = from.reaches(to, &mut engine);
+            }
+        }
+        for (source, destination) in own_node_pairs(cluster, &nodes) {
+            inside[source * count + destination] = Sets::ALL;
+        }
+        let mut with_ranges = |direction, ranges: &Ranges| {
+            let pairs = (0..ranges.len()).flat_map(|range| nodes.iter().map(move |node| (range, node)));
+            pairs.map(|(range, node)| node.with_range(direction, range, &mut engine)).collect::<Vec<_>>()
+        };
+        let from_outside = with_ranges(Direction::Ingress, &ingress);
+        let to_outside = with_ranges(Direction::Egress, &egress);
+        let nodes = nodes.iter().map(|node| node.summary(&engine)).collect();
+        Self {
+            sets: engine.sets,
+            nodes,
+            ranges: [ingress.iter().collect(), egress.iter().collect()],
+            inside,
+            from_outside,
+            to_outside,
+            namespace: options.namespace.clone(),
+        }
+    }
+
+    /// Every pair between which something may pass: inside first, by source and destination; then from outside, then to it.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let count = self.nodes.len();
+        let inside = (0..count).flat_map(move |source| (0..count).map(move |destination| (source, destination)));
+        let inside = inside.filter(|(source, destination)| self.shows([*source, *destination])).map(
+            move |(source, destination)| {
+                (self.end(source), self.end(destination), self.inside[source * count + destination])
+            },
+        );
+        let of_range = move |direction: Direction| {
+            let ranges = self.ranges[direction as usize].iter().enumerate();
+            ranges.flat_map(move |(index, range)| (0..count).map(move |node| (index, *range, node)))
+        };
+        let from_outside = of_range(Direction::Ingress).filter(|(_, _, node)| self.shows([*node])).map(
+            move |(index, range, node)| {
+                (End::Outside(range), self.end(node), self.from_outside[index * count + node])
+            },
+        );
+        let to_outside = of_range(Direction::Egress).filter(|(_, _, node)| self.shows([*node])).map(
+            move |(index, range, node)| {
+                (self.end(node), End::Outside(range), self.to_outside[index * count + node])
+            },
+        );
+        inside.chain(from_outside).chain(to_outside).filter_map(|(source, destination, ports)| {
+            (ports != Sets::NONE).then(|| Row { source, destination, ports: self.sets.get(ports) })
+        })
+    }
+
+    /// The rows by their ends.
+    #[must_use]
+    pub fn by_ends(&self) -> BTreeMap<(End, End), &PortSet> {
+        self.rows().map(|row| ((row.source, row.destination), row.ports)).collect()
+    }
+
+    /// First addresses of the external ranges, of both directions.
+    #[must_use]
+    pub fn cuts(&self) -> Vec<IpAddr> {
+        self.ranges.iter().flatten().map(|range| range.lo).collect()
+    }
+
+    fn end(&self, node: usize) -> End {
+        End::Inside(self.nodes[node].name.clone())
+    }
+
+    /// Whether one of the ends is in the namespace that was asked for.
+    fn shows<const N: usize>(&self, nodes: [usize; N]) -> bool {
+        let Some(namespace) = &self.namespace else { return true };
+        nodes.iter().any(|node| self.nodes[*node].namespaces.contains(&**namespace))
+    }
+
+    fn shown_nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.nodes.len()).filter(|node| self.shows([*node]))
+    }
+}
+
+/// Pairs of a workload on its node's network and one with a pod on the same node, which the node may always reach.
+fn own_node_pairs(cluster: &Cluster, nodes: &[Node<'_>]) -> Vec<(usize, usize)> {
+    let mut on_node: BTreeMap<&str, Vec<(usize, &Pod)>> = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        for pod in node.pods.iter().filter(|pod| pod.is_policed()) {
+            on_node.entry(pod.node.as_deref().unwrap_or_default()).or_default().push((index, pod));
+        }
+    }
+    let mut pairs = Vec::new();
+    for (source, node) in nodes.iter().enumerate() {
+        for host in node.pods.iter().filter(|pod| pod.host_network) {
+            let addresses = connect::pod_addresses(cluster, host);
+            let names = cluster.nodes().filter(|n| n.own_addresses().any(|own| addresses.contains(&own)));
+            let candidates = names.flat_map(|node| on_node.get(&*node.name)).flatten();
+            let reached = candidates.filter(|(index, pod)| {
+                *index != source && connect::between_pods(cluster, host, pod).is_all()
+            });
+            pairs.extend(reached.map(|(destination, _)| (source, *destination)));
+        }
+    }
+    pairs
+}

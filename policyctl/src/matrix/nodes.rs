@@ -1,0 +1,136 @@
+//! The rows and columns of a matrix: pods, put together.
+
+use super::{
+    Summary,
+    classes::Classes,
+    engine::Engine,
+    sets::{SetId, Sets},
+};
+use crate::{
+    connect::pod_addresses,
+    input::{POD, Snapshot, workload_name},
+};
+use policy_model::{object::Pod, policy::Direction};
+use std::collections::BTreeMap;
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Granularity {
+    /// Every pod counts under its first owner.
+    #[default]
+    Workloads,
+    /// Every pod by itself, and every template.
+    Pods,
+    /// Every namespace.
+    Namespaces,
+}
+
+/// Pods that are one row.
+pub(super) struct Node<'a> {
+    name: String,
+    pub(super) pods: Vec<&'a Pod>,
+    /// Its pods as classes, equal ones once.
+    members: Vec<Member>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Member {
+    /// One for each of the pod's addresses, equal ones once; one for a pod without.
+    classes: Vec<usize>,
+    /// Whether it has addresses of IPv4, of IPv6; both for a pod without addresses, which may get either.
+    families: [bool; 2],
+}
+
+/// The rows, ordered by name. Pods that have ended are in none.
+pub(super) fn nodes<'a>(
+    snapshot: &'a Snapshot,
+    granularity: Granularity,
+    classes: &mut Classes<'a>,
+) -> Vec<Node<'a>> {
+    let name = |pod: &Pod| match granularity {
+        Granularity::Workloads => workload_name(pod),
+        Granularity::Pods if snapshot.is_template(&pod.key) => pod.key.to_string(),
+        Granularity::Pods => format!("{}[{POD}]", pod.key),
+        Granularity::Namespaces => format!("{}[Namespace]", pod.key.namespace),
+    };
+    let mut nodes: BTreeMap<String, Node<'a>> = BTreeMap::new();
+    for pod in snapshot.cluster.pods().filter(|pod| !pod.terminal) {
+        let name = name(pod);
+        let node = nodes.entry(name.clone()).or_insert_with(|| Node { name, pods: Vec::new(), members: Vec::new() });
+        let addresses = pod_addresses(&snapshot.cluster, pod);
+        let mut member = match addresses {
+            [] => Member { classes: vec![classes.of(pod, None)], families: [true; 2] },
+            _ => Member {
+                classes: addresses.iter().map(|address| classes.of(pod, Some(*address))).collect(),
+                families: [true, false].map(|v4| addresses.iter().any(|address| address.is_ipv4() == v4)),
+            },
+        };
+        member.classes.dedup();
+        node.pods.push(pod);
+        if !node.members.contains(&member) {
+            node.members.push(member);
+        }
+    }
+    nodes.into_values().collect()
+}
+
+impl Node<'_> {
+    /// What some pod of this row may send to some pod of another one.
+    pub(super) fn reaches(&self, other: &Self, engine: &mut Engine) -> SetId {
+        let mut all = Sets::NONE;
+        for from in &self.members {
+            for to in &other.members {
+                all = engine.members(&from.classes, &to.classes, all);
+            }
+        }
+        all
+    }
+
+    /// What may pass between some pod of this row and a range.
+    pub(super) fn with_range(&self, direction: Direction, range: usize, engine: &mut Engine) -> SetId {
+        let family = usize::from(!engine.is_ipv4(direction, range));
+        let members = self.members.iter().filter(|member| member.families[family]);
+        members.flat_map(|member| &member.classes).fold(Sets::NONE, |all, class| {
+            let set = engine.with_range(*class, direction, range);
+            engine.sets.union(all, set)
+        })
+    }
+
+    pub(super) fn summary(&self, engine: &Engine) -> Summary {
+        let is_isolated =
+            |direction| self.members.iter().flat_map(|member| &member.classes).all(|class| engine.is_isolated(*class, direction));
+        Summary {
+            name: self.name.as_str().into(),
+            namespaces: self.pods.iter().map(|pod| pod.key.namespace.clone()).collect(),
+            isolated: Direction::BOTH.map(is_isolated),
+            host_network: self.pods.iter().all(|pod| pod.host_network),
+        }
+    }
+}
+
+impl Engine {
+    /// What may pass from one pod to another over any pair of addresses, added to `all`. Each is given by its classes.
+    fn members(&mut self, from: &[usize], to: &[usize], mut all: SetId) -> SetId {
+        let fits = |engine: &Self, a: usize, b: usize| {
+            let families = [a, b].map(|class| engine.class(class).is_ipv4);
+            families.iter().any(Option::is_none) || families[0] == families[1]
+        };
+        let mut any = false;
+        for source in from {
+            for destination in to {
+                if fits(self, *source, *destination) {
+                    any = true;
+                    let set = self.pair(*source, *destination);
+                    all = self.sets.union(all, set);
+                }
+            }
+        }
+        match (any, from, to) {
+            (false, [source, ..], [destination, ..]) => {
+                let set = self.pair(*source, *destination);
+                self.sets.union(all, set)
+            }
+            _ => all,
+        }
+    }
+}

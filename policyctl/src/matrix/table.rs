@@ -1,0 +1,233 @@
+//! A matrix for a terminal: a grid where it fits, else a line a pair.
+
+use super::{Connections, End, Matrix, sets::SetId, sets::Sets};
+use crate::style::{self, Style, Tone};
+use comfy_table::{Cell, Color};
+use policy_model::{
+    policy::Direction,
+    portset::PortSet,
+    reach::{AddressRange, Reach},
+};
+
+/// The widest cell of a grid.
+const CELL: usize = 20;
+
+/// `matrix` for people. Ends with a summary line.
+#[must_use]
+pub fn table(matrix: &Matrix, style: Style) -> String {
+    let shown: Vec<usize> = matrix.shown_columns();
+    let names: Vec<String> = shown.iter().map(|node| matrix.short_name(*node)).collect();
+    let grid_width = (shown.len() + 2) * 14;
+    let body = if grid_width <= style.width && !shown.is_empty() {
+        grid(matrix, &shown, &names, style)
+    } else {
+        list(matrix, style)
+    };
+    format!("{body}{}", summary(matrix))
+}
+
+fn grid(matrix: &Matrix, shown: &[usize], names: &[String], style: Style) -> String {
+    let mut table = style::table(style);
+    let heads = std::iter::once("FROM → TO").chain(names.iter().map(String::as_str)).chain(["outside"]);
+    table.set_header(heads.map(|head| Cell::new(head).fg(Color::DarkGrey)));
+    let count = matrix.nodes.len();
+    for (source, name) in shown.iter().zip(names) {
+        let inside = shown.iter().map(|destination| {
+            let set = matrix.inside[source * count + destination];
+            if source == destination { Cell::new("·") } else { matrix.cell(set) }
+        });
+        let outside = matrix.outside_cell(*source, Direction::Egress);
+        table.add_row(std::iter::once(Cell::new(name)).chain(inside).chain([outside]));
+    }
+    let inside = shown.iter().map(|node| matrix.outside_cell(*node, Direction::Ingress));
+    table.add_row(std::iter::once(Cell::new("outside")).chain(inside).chain([Cell::new("·")]));
+    style::trimmed(&table)
+}
+
+/// Three columns; written by hand because a large matrix has a million lines.
+fn list(matrix: &Matrix, style: Style) -> String {
+    let rows: Vec<[String; 3]> =
+        matrix.merged_rows().into_iter().map(|(from, to, ports)| [from, to, words(&ports)]).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(4);
+    let (from, to) = (width(0), width(1));
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = format!("{:from$}  {:to$}  PORTS", "FROM", "TO");
+    let mut text = style.paint(Tone::Faint, &head) + "\n";
+    for [source, destination, ports] in rows {
+        text += &format!("{source:from$}  {destination:to$}  {ports}\n");
+    }
+    text
+}
+
+/// `5432/TCP 53/UDP`, or `all`.
+#[must_use]
+pub(super) fn words(ports: &PortSet) -> String {
+    let items = Connections::of(ports).into_iter().map(|item| match item.protocol {
+        "ANY" => "all".to_owned(),
+        protocol => format!("{}/{protocol}", item.ports),
+    });
+    items.collect::<Vec<_>>().join(" ")
+}
+
+fn summary(matrix: &Matrix) -> String {
+    let shown: Vec<usize> = matrix.shown_columns();
+    let count = matrix.nodes.len();
+    let (mut all, mut part, mut denied) = (0, 0, 0);
+    for source in &shown {
+        for destination in shown.iter().filter(|destination| *destination != source) {
+            match matrix.inside[source * count + destination] {
+                Sets::ALL => all += 1,
+                Sets::NONE => denied += 1,
+                _ => part += 1,
+            }
+        }
+    }
+    let what = if shown.len() == 1 { "row" } else { "rows" };
+    let mut text = format!("{} {what}, {} ordered pairs: ", shown.len(), all + part + denied);
+    text += &format!("{all} open, {part} in part, {denied} denied.");
+    let open: Vec<String> = shown.iter().filter_map(|node| matrix.open_sides(*node)).collect();
+    const NAMED: usize = 8;
+    if !open.is_empty() {
+        let named = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = open.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text += &format!(" Not isolated: {named}{more}.");
+    }
+    text + "\n"
+}
+
+impl Matrix {
+    /// The rows that are to be seen: with a namespace, those in it and those that have to do with it.
+    fn shown_columns(&self) -> Vec<usize> {
+        let count = self.nodes.len();
+        let own: Vec<usize> = self.shown_nodes().collect();
+        let is_connected = |node: usize| {
+            own.iter().any(|own| {
+                self.inside[own * count + node] != Sets::NONE || self.inside[node * count + own] != Sets::NONE
+            })
+        };
+        (0..count).filter(|node| own.contains(node) || is_connected(*node)).collect()
+    }
+
+    /// The name without what all names have in common.
+    fn short_name(&self, node: usize) -> String {
+        let name = &*self.nodes[node].name;
+        let name = name.split_once('[').map_or(name, |(name, _)| name);
+        let same = |other: &super::Summary| other.name.split_once('[').map_or(&*other.name, |(n, _)| n) == name;
+        let name = if self.nodes.iter().filter(|other| same(other)).count() > 1 {
+            &*self.nodes[node].name
+        } else {
+            name
+        };
+        match &self.namespace {
+            Some(namespace) => name.strip_prefix(&format!("{namespace}/")).unwrap_or(name).to_owned(),
+            None => name.to_owned(),
+        }
+    }
+
+    fn cell(&self, set: SetId) -> Cell {
+        let (text, colour) = match set {
+            Sets::NONE => ("–".to_owned(), Color::Red),
+            Sets::ALL => ("all".to_owned(), Color::Green),
+            _ => (words(self.sets.get(set)), Color::Yellow),
+        };
+        let text = if text.chars().count() > CELL {
+            format!("{}…", text.chars().take(CELL - 1).collect::<String>())
+        } else {
+            text
+        };
+        Cell::new(text).fg(colour)
+    }
+
+    /// One word for all ranges: the same set for each, or that they differ.
+    fn outside_cell(&self, node: usize, direction: Direction) -> Cell {
+        let sets: Vec<SetId> = self.outside_of(node, direction).map(|(_, set)| set).collect();
+        match sets.first() {
+            Some(first) if sets.iter().all(|set| set == first) => self.cell(*first),
+            Some(_) => Cell::new("some").fg(Color::Yellow),
+            None => Cell::new("–"),
+        }
+    }
+
+    /// Every range of a direction, with what may pass between a node and it.
+    pub(super) fn outside_of(
+        &self,
+        node: usize,
+        direction: Direction,
+    ) -> impl Iterator<Item = (AddressRange, SetId)> + '_ {
+        let sets = match direction {
+            Direction::Ingress => &self.from_outside,
+            Direction::Egress => &self.to_outside,
+        };
+        let ranges = self.ranges[direction as usize].iter().enumerate();
+        ranges.map(move |(index, range)| (*range, sets[index * self.nodes.len() + node]))
+    }
+
+    /// What the outside and a node may send to each other, as a reach.
+    pub(crate) fn outside_reach(&self, node: usize, direction: Direction) -> Reach {
+        let ranges = self.outside_of(node, direction);
+        ranges.map(|(range, set)| (range.lo, range.hi, self.sets.get(set).clone())).collect()
+    }
+
+    /// Rows for people: neighbouring ranges with the same ports are one.
+    pub(super) fn merged_rows(&self) -> Vec<(String, String, PortSet)> {
+        let inside = self.rows().filter(|row| {
+            matches!((&row.source, &row.destination), (End::Inside(_), End::Inside(_)))
+        });
+        let mut rows: Vec<_> = inside
+            .map(|row| (row.source.to_string(), row.destination.to_string(), row.ports.clone()))
+            .collect();
+        for direction in Direction::BOTH {
+            for node in self.shown_nodes() {
+                let name = self.nodes[node].name.to_string();
+                for (range, ports) in outside_words(&self.outside_reach(node, direction)) {
+                    rows.push(match direction {
+                        Direction::Ingress => (range, name.clone(), ports),
+                        Direction::Egress => (name.clone(), range, ports),
+                    });
+                }
+            }
+        }
+        rows
+    }
+
+    /// `shop/front (egress)`, if some side of it is not isolated.
+    fn open_sides(&self, node: usize) -> Option<String> {
+        let summary = &self.nodes[node];
+        let name = self.short_name(node);
+        match summary.isolated {
+            _ if summary.host_network => Some(format!("{name} (host network)")),
+            [true, true] => None,
+            [false, true] => Some(format!("{name} (ingress)")),
+            [true, false] => Some(format!("{name} (egress)")),
+            [false, false] => Some(name),
+        }
+    }
+}
+
+/// The ranges of a reach as people read them: `anywhere` for all of both families, else a line a range.
+pub(crate) fn outside_words(reach: &Reach) -> Vec<(String, PortSet)> {
+    let ranges: Vec<_> = reach.ranges().collect();
+    let whole = |range: &(std::net::IpAddr, std::net::IpAddr, &PortSet)| {
+        AddressRange { lo: range.0, hi: range.1 }.to_string().ends_with("/0")
+    };
+    match &ranges[..] {
+        [v4] if whole(v4) && v4.0.is_ipv4() => vec![("any IPv4 address".to_owned(), v4.2.clone())],
+        [v4, v6] if whole(v4) && whole(v6) && v4.2 == v6.2 => vec![("any address".to_owned(), v4.2.clone())],
+        _ => ranges
+            .into_iter()
+            .map(|(lo, hi, ports)| (AddressRange { lo, hi }.to_string(), ports.clone()))
+            .collect(),
+    }
+}
+
+/// The tone of what may pass.
+pub(crate) fn tone(ports: &PortSet) -> Tone {
+    match () {
+        () if ports.is_empty() => Tone::Bad,
+        () if ports.is_all() => Tone::Good,
+        () => Tone::Unsure,
+    }
+}
