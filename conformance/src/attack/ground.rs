@@ -127,11 +127,8 @@ impl Ground {
     /// # Errors
     /// As [`Lab::inject`].
     pub fn announce(&self) -> Result<(), LabError> {
-        self.cast.pods().iter().try_for_each(|host| self.announce_one(host))
-    }
-
-    pub(super) fn announce_one(&self, host: &Host) -> Result<(), LabError> {
-        self.lab.inject(&host.place, "eth0", &[host.announcement(&[])])
+        let mut pods = self.cast.pods().into_iter();
+        pods.try_for_each(|host| self.lab.inject(&host.place, "eth0", &[host.announcement(&[])]))
     }
 
     /// Forgets every flow and every neighbour, so that one round leaves nothing to the next.

@@ -10,6 +10,7 @@
 pub mod catalogue;
 mod enforce;
 mod ground;
+pub mod matrix;
 mod objects;
 pub mod packet;
 mod run;

@@ -3,7 +3,7 @@
 use super::{Arrival, Attack, Baseline, Ground, LISTEN, Wanted, catalogue::marks};
 use crate::{
     lab::{LabError, Netns, Place},
-    probe::Capture,
+    probe::{Capture, Injector},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -69,10 +69,18 @@ pub fn run(
     wanted: impl Fn(&Attack) -> Wanted,
 ) -> Result<Vec<Seen>, LabError> {
     let mut watch = Watch::new(ground, attacks)?;
+    let mut ways: BTreeMap<&Place, Injector> = BTreeMap::new();
+    for place in
+        attacks.iter().map(|attack| &attack.from.place).chain(ground.cast.pods().map(|pod| &pod.place))
+    {
+        if let Entry::Vacant(entry) = ways.entry(place) {
+            entry.insert(ground.lab.injector(place, "eth0")?);
+        }
+    }
     for attack in attacks {
-        ground.lab.inject(&attack.from.place, "eth0", &attack.frames)?;
+        ways[&attack.from.place].send(&attack.frames)?;
         for host in ground.cast.pods().into_iter().filter(|host| attack.misleads_bridges(host)) {
-            ground.announce_one(host)?;
+            ways[&host.place].send(&[host.announcement(&[])])?;
         }
     }
     let complete =

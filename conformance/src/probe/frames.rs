@@ -59,23 +59,45 @@ pub struct Capture {
     socket: OwnedFd,
 }
 
+/// An open way onto a link.
+#[derive(Debug)]
+pub struct Injector {
+    socket: OwnedFd,
+    what: String,
+}
+
+impl Injector {
+    /// Puts whole Ethernet frames on the link.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] for a frame that the link refuses.
+    pub fn send(&self, frames: &[Vec<u8>]) -> Result<(), LabError> {
+        frames.iter().try_for_each(|frame| {
+            let sent = send(self.socket.as_raw_fd(), frame, MsgFlags::empty());
+            sent.map(drop).map_err(LabError::io(format!("cannot send a frame on {}", self.what)))
+        })
+    }
+}
+
 impl Lab {
     /// Puts whole Ethernet frames on a link of a place (`eth0` of a pod, `cni0` of a node).
     ///
     /// # Errors
     /// [`LabError::Unknown`] for the place, [`LabError::Io`] for the link or a frame that it refuses.
     pub fn inject(&self, from: impl Into<Place>, link: &str, frames: &[Vec<u8>]) -> Result<(), LabError> {
+        self.injector(from, link)?.send(frames)
+    }
+
+    /// A socket that puts frames on a link of a place, for those who send many: to close one takes the kernel some
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// [`LabError::Unknown`] for the place, [`LabError::Io`] for the link.
+    pub fn injector(&self, from: impl Into<Place>, link: &str) -> Result<Injector, LabError> {
         let netns = self.netns(from)?;
-        let what = format!("cannot send a frame on {link} of {}", netns.name());
-        netns
-            .enter(|| {
-                let socket = packet_socket(link, None)?;
-                for frame in frames {
-                    send(socket.as_raw_fd(), frame, MsgFlags::empty())?;
-                }
-                Ok::<_, io::Error>(())
-            })?
-            .map_err(LabError::io(what))
+        let what = format!("{link} of {}", netns.name());
+        let socket = netns.enter(|| packet_socket(link, None))?;
+        Ok(Injector { socket: socket.map_err(LabError::io(format!("cannot send on {what}")))?, what })
     }
 
     /// Starts to record the frames that a link of a place receives.

@@ -23,7 +23,7 @@ mod wire;
 
 pub use batch::TIMEOUT;
 pub(crate) use batch::run;
-pub use frames::{Capture, Delivery, WAIT, contains};
+pub use frames::{Capture, Delivery, Injector, WAIT, contains};
 pub use question::{Answer, Outcome, Probe, Reply, Transport};
 pub(crate) use responder::Responder;
 pub use stream::Stream;
