@@ -11,7 +11,7 @@ use super::{
 };
 use compiler::{
     delta::{Delta, Op},
-    ir::{Attributes, Base, DataType, Family, Key, Name, Rule, SetSpec},
+    ir::{Attributes, Base, DataType, Family, Key, Name, Rule, SetSpec, TABLE},
 };
 use nftnl_sys as sys;
 use std::{collections::BTreeSet, ffi::CString};
@@ -43,8 +43,8 @@ pub(super) struct Sent {
     pub(super) start: usize,
     /// Which operation of the Delta.
     pub(super) op: usize,
-    /// Which rule of the operation, for rules.
-    pub(super) rule: usize,
+    /// Which rule of the operation, for the messages that make one.
+    pub(super) rule: Option<usize>,
 }
 
 /// `nft`'s name of the family's number.
@@ -139,6 +139,15 @@ impl Transaction {
     }
 }
 
+/// The messages of a Delta, as [`Backend::commit`](super::Backend::commit) would send them: for tests and benches. What
+/// they make can be read by [`parse`](super::parse).
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn encode(delta: &Delta) -> Result<Vec<u8>, Error> {
+    Ok(Transaction::encode(delta, TABLE, None, Ending::Commit)?.bytes)
+}
+
 struct Encoder {
     transaction: Transaction,
     scratch: ffi::Scratch,
@@ -163,7 +172,7 @@ fn c_name(name: &str, object: &Object) -> Result<CString, Error> {
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 impl Encoder {
-    fn message(&mut self, kind: u16, family: Family, flags: u16, rule: usize, payload: &Payload) {
+    fn message(&mut self, kind: u16, family: Family, flags: u16, rule: Option<usize>, payload: &Payload) {
         let sent = Sent { start: self.transaction.bytes.len(), op: self.op, rule };
         self.transaction.messages.push(sent);
         let sequence = self.transaction.last_sequence();
@@ -182,7 +191,7 @@ impl Encoder {
                 let name = c_name(name, &Object::Set { family: *family, name: name.clone() })?;
                 let set =
                     ffi::Set::new().text(sys::NFTNL_SET_TABLE, &self.table).text(sys::NFTNL_SET_NAME, &name);
-                self.message(message::DELSET, *family, 0, 0, &Payload::Set(set));
+                self.message(message::DELSET, *family, 0, None, &Payload::Set(set));
             }
             Op::AddChain { family, name, base } => {
                 self.chains.insert((*family, name.clone()));
@@ -202,7 +211,7 @@ impl Encoder {
 
     fn table(&mut self, kind: u16, family: Family, flags: u16) {
         let table = ffi::Table::new().text(sys::NFTNL_TABLE_NAME, &self.table);
-        self.message(kind, family, flags, 0, &Payload::Table(table));
+        self.message(kind, family, flags, None, &Payload::Table(table));
     }
 
     fn counter(&mut self, kind: u16, family: Family, name: &Name, flags: u16) -> Result<(), Error> {
@@ -211,7 +220,7 @@ impl Encoder {
             .text(sys::NFTNL_OBJ_TABLE, &self.table)
             .text(sys::NFTNL_OBJ_NAME, &name)
             .number(sys::NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
-        self.message(kind, family, flags, 0, &Payload::Stateful(counter));
+        self.message(kind, family, flags, None, &Payload::Stateful(counter));
         Ok(())
     }
 
@@ -233,15 +242,15 @@ impl Encoder {
                 .number(sys::NFTNL_CHAIN_POLICY, NF_ACCEPT)
                 .priority(priority);
         }
-        self.message(kind, family, flags, 0, &Payload::Chain(chain));
+        self.message(kind, family, flags, None, &Payload::Chain(chain));
         Ok(())
     }
 
     fn rules(&mut self, family: Family, chain: &Name, rules: &[Rule]) -> Result<(), Error> {
         let name = c_name(chain, &Object::Chain { family, name: chain.clone() })?;
-        if !self.chains.contains(&(family, chain.clone())) {
+        if !self.chains.remove(&(family, chain.clone())) {
             let all = ffi::Rule::new(&self.table, &name);
-            self.message(message::DELRULE, family, 0, 0, &Payload::Rule(all));
+            self.message(message::DELRULE, family, 0, None, &Payload::Rule(all));
         }
         for (index, rule) in rules.iter().enumerate() {
             let object = || Object::Rule { family, chain: chain.clone(), index };
@@ -252,7 +261,7 @@ impl Encoder {
                 }
             }
             let flags = NLM_F_CREATE | NLM_F_APPEND;
-            self.message(message::NEWRULE, family, flags, index, &Payload::Rule(encoded));
+            self.message(message::NEWRULE, family, flags, Some(index), &Payload::Rule(encoded));
         }
         Ok(())
     }
@@ -290,7 +299,7 @@ impl Encoder {
             set = set.number(sys::NFTNL_SET_DESC_SIZE, size);
         }
         self.sets.insert((family, name.clone()));
-        self.message(message::NEWSET, family, NEW, 0, &Payload::Set(set));
+        self.message(message::NEWSET, family, NEW, None, &Payload::Set(set));
         Ok(())
     }
 
@@ -320,13 +329,13 @@ impl Encoder {
             {
                 if let Some(element) = batch.push(element) {
                     let full = std::mem::replace(&mut batch, ffi::Elements::new(&self.table, &name));
-                    self.message(kind, family, flags, 0, &Payload::Elements(full));
+                    self.message(kind, family, flags, None, &Payload::Elements(full));
                     batch.push(element);
                 }
             }
         }
         if !batch.is_empty() {
-            self.message(kind, family, flags, 0, &Payload::Elements(batch));
+            self.message(kind, family, flags, None, &Payload::Elements(batch));
         }
         Ok(())
     }

@@ -92,6 +92,7 @@ impl Refusal {
             (Errno::ELOOP | Errno::EMLINK, _) => {
                 "chains would call each other in a circle, or more than 16 deep"
             }
+            (Errno::EPROTO, Object::Rule { .. }) => "this kernel has no conntrack for this family",
             (Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP, _) => "this kernel does not support it",
             (errno, _) => errno.desc(),
         }

@@ -33,7 +33,7 @@ fn out_of_memory<T>() -> T {
 }
 
 macro_rules! objects {
-    ($($(#[$doc:meta])* $Object:ident = $raw:ident, $alloc:ident, $free:ident, $number:ident, $text:ident;)*) => {$(
+    ($($(#[$doc:meta])* $Object:ident = $raw:ident, $alloc:ident, $free:ident, $text:ident $(, $number:ident)?;)*) => {$(
         $(#[$doc])*
         pub(super) struct $Object(NonNull<sys::$raw>);
 
@@ -44,13 +44,15 @@ macro_rules! objects {
                 Self(NonNull::new(raw).unwrap_or_else(out_of_memory))
             }
 
-            /// Sets an attribute that is a number of 32 bits.
-            pub(super) fn number(self, attribute: u32, value: u32) -> Self {
-                // SAFETY: the object is alive and ours alone; the attribute is one of this object's numbers, as every
-                // caller takes it from the list of this object.
-                unsafe { sys::$number(self.0.as_ptr(), attribute_number(attribute), value) };
-                self
-            }
+            $(
+                /// Sets an attribute that is a number of 32 bits.
+                pub(super) fn number(self, attribute: u32, value: u32) -> Self {
+                    // SAFETY: the object is alive and ours alone; the attribute is one of this object's numbers, as every
+                    // caller takes it from the list of this object.
+                    unsafe { sys::$number(self.0.as_ptr(), attribute_number(attribute), value) };
+                    self
+                }
+            )?
 
             /// Sets an attribute that is a string.
             pub(super) fn text(self, attribute: u32, value: &CStr) -> Self {
@@ -72,15 +74,15 @@ macro_rules! objects {
 
 objects! {
     /// A table.
-    Table = nftnl_table, nftnl_table_alloc, nftnl_table_free, nftnl_table_set_u32, nftnl_table_set_str;
+    Table = nftnl_table, nftnl_table_alloc, nftnl_table_free, nftnl_table_set_str;
     /// A chain without its rules.
-    Chain = nftnl_chain, nftnl_chain_alloc, nftnl_chain_free, nftnl_chain_set_u32, nftnl_chain_set_str;
+    Chain = nftnl_chain, nftnl_chain_alloc, nftnl_chain_free, nftnl_chain_set_str, nftnl_chain_set_u32;
     /// A rule.
-    RuleObject = nftnl_rule, nftnl_rule_alloc, nftnl_rule_free, nftnl_rule_set_u32, nftnl_rule_set_str;
+    RuleObject = nftnl_rule, nftnl_rule_alloc, nftnl_rule_free, nftnl_rule_set_str;
     /// A set or map, or some of its elements.
-    Set = nftnl_set, nftnl_set_alloc, nftnl_set_free, nftnl_set_set_u32, nftnl_set_set_str;
+    Set = nftnl_set, nftnl_set_alloc, nftnl_set_free, nftnl_set_set_str, nftnl_set_set_u32;
     /// A named counter or another stateful object.
-    Stateful = nftnl_obj, nftnl_obj_alloc, nftnl_obj_free, nftnl_obj_set_u32, nftnl_obj_set_str;
+    Stateful = nftnl_obj, nftnl_obj_alloc, nftnl_obj_free, nftnl_obj_set_str, nftnl_obj_set_u32;
 }
 
 fn attribute_number(attribute: u32) -> u16 {

@@ -25,6 +25,7 @@ mod wire;
 
 pub use backend::{Backend, Commit, Counter, Dump, Foreign};
 pub use decode::parse;
+pub use encode::encode;
 pub use error::{Error, Object, Refusal};
 pub use kernel::Kernel;
 pub use monitor::{Event, Monitor, Stream};

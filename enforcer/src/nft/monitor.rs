@@ -26,7 +26,7 @@ pub enum Event {
     Commit {
         /// Its number.
         generation: u32,
-        /// Process id, as the kernel's first pid namespace sees it.
+        /// Id of the thread that made it, as the kernel's first pid namespace counts them.
         process: u32,
         /// Name of the process, at most 15 bytes.
         name: String,

@@ -12,7 +12,7 @@ use compiler::{
 };
 
 /// The object of an operation's message; of several elements the one at which the kernel stopped, if it says where.
-pub(super) fn refused_object(op: &Op, rule: usize, request: &[u8], offset: Option<usize>) -> Object {
+pub(super) fn refused_object(op: &Op, rule: Option<usize>, request: &[u8], offset: Option<usize>) -> Object {
     match op {
         &(Op::AddTable { family } | Op::DeleteTable { family }) => Object::Table { family },
         Op::AddCounter { family, name } | Op::DeleteCounter { family, name } => {
@@ -24,9 +24,10 @@ pub(super) fn refused_object(op: &Op, rule: usize, request: &[u8], offset: Optio
         Op::AddChain { family, name, .. } | Op::DeleteChain { family, name } => {
             Object::Chain { family: *family, name: name.clone() }
         }
-        Op::SetRules { family, chain, .. } => {
-            Object::Rule { family: *family, chain: chain.clone(), index: rule }
-        }
+        Op::SetRules { family, chain, .. } => match rule {
+            Some(index) => Object::Rule { family: *family, chain: chain.clone(), index },
+            None => Object::Chain { family: *family, name: chain.clone() },
+        },
         Op::AddElements { family, set, spec, elements }
         | Op::DeleteElements { family, set, spec, elements } => {
             let key = offset.and_then(|offset| key_at(request, offset));

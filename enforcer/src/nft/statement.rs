@@ -101,29 +101,50 @@ const FIELDS: &[Field] = &[
 /// What earlier tests of a rule say about the headers: the same bytes are one field or another by it.
 #[derive(Clone, Copy, Default)]
 struct Headers {
+    network: Option<Network>,
     icmp: bool,
-    arp: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Ipv4,
+    Ipv6,
+    Arp,
+    Other,
 }
 
 const ICMP: u8 = 1;
-const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 
 impl Headers {
     fn learn(&mut self, statement: &Statement) {
-        match statement {
-            Statement::Compare(Field::L4Proto, CmpOp::Eq, value) => self.icmp = **value == [ICMP],
-            Statement::Compare(Field::EtherType | Field::Protocol, CmpOp::Eq, value) => {
-                self.arp = **value == ETHERTYPE_ARP;
+        let Statement::Compare(field, CmpOp::Eq, value) = statement else { return };
+        match (field, &**value) {
+            (Field::L4Proto, value) => self.icmp = value == [ICMP],
+            (Field::NfProto, [2]) | (Field::EtherType | Field::Protocol, [0x08, 0x00]) => {
+                self.network = Some(Network::Ipv4);
             }
+            (Field::NfProto, [10]) | (Field::EtherType | Field::Protocol, [0x86, 0xdd]) => {
+                self.network = Some(Network::Ipv6);
+            }
+            (Field::EtherType | Field::Protocol, [0x08, 0x06]) => self.network = Some(Network::Arp),
+            (Field::NfProto | Field::EtherType | Field::Protocol, _) => self.network = Some(Network::Other),
             _ => {}
         }
     }
 
+    /// Nothing that a rule has tested before speaks against the field. Without any test, IP is assumed rather than ARP,
+    /// and ICMPv6 rather than ICMP.
     fn allow(self, field: Field) -> bool {
         match field {
+            Field::IpSaddr | Field::IpDaddr => self.network.is_none_or(|n| n == Network::Ipv4),
+            Field::Ip6Saddr | Field::Ip6Daddr | Field::Ip6HopLimit => {
+                self.network.is_none_or(|n| n == Network::Ipv6)
+            }
+            Field::ArpSaddrEther | Field::ArpSaddrIp | Field::ArpOperation => {
+                self.network == Some(Network::Arp)
+            }
             Field::IcmpType => self.icmp,
             Field::Icmpv6Type => !self.icmp,
-            Field::ArpSaddrEther => self.arp,
             _ => true,
         }
     }
@@ -140,7 +161,8 @@ impl Headers {
             Source::Payload { base: b, offset: o, len: whole } => (b, o) == (base, offset) && len < whole,
             Source::Meta(_) | Source::Conntrack(_) => false,
         };
-        [IpSaddr, IpDaddr, Ip6Saddr, Ip6Daddr, EtherSaddr, EtherDaddr].into_iter().find(begins)
+        let addresses = [IpSaddr, IpDaddr, Ip6Saddr, Ip6Daddr, EtherSaddr, EtherDaddr];
+        addresses.into_iter().find(|field| begins(field) && self.allow(*field))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Numbers of the kernel's interface, with their names there: `include/uapi/linux/netlink.h`, `netfilter/nfnetlink.h`,
 //! `netfilter/nf_tables.h` and `netfilter/nfnetlink_conntrack.h`.
-#![expect(missing_docs, reason = "the names are the kernel's, and documented there")]
 
 pub(super) const NLM_F_REQUEST: u16 = 0x1;
 pub(super) const NLM_F_ACK: u16 = 0x4;
@@ -61,7 +60,6 @@ pub(super) mod message {
     pub(in crate::nft) const DELOBJ: u16 = nft(20);
     pub(in crate::nft) const NEWFLOWTABLE: u16 = nft(22);
     pub(in crate::nft) const GETFLOWTABLE: u16 = nft(23);
-    pub(in crate::nft) const DELFLOWTABLE: u16 = nft(24);
 }
 
 /// In every message about an object of a table, the table's name (`NFTA_CHAIN_TABLE`, `NFTA_SET_TABLE`, …).
@@ -86,7 +84,6 @@ pub(super) const NF_DROP: u32 = 0;
 
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
 pub(super) const NFTA_RULE_EXPRESSIONS: u16 = 4;
-pub(super) const NFTA_LIST_ELEM: u16 = 1;
 pub(super) const NFTA_EXPR_NAME: u16 = 1;
 pub(super) const NFTA_EXPR_DATA: u16 = 2;
 

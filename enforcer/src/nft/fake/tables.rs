@@ -10,7 +10,7 @@ use super::{
 };
 use compiler::{
     delta::{Delta, Op},
-    ir::{Attributes, Chain, Family, Key, Name, Ruleset, Set, SetSpec, Statement, Table, Verdict},
+    ir::{Attributes, Chain, Family, Field, Key, Name, Ruleset, Set, SetSpec, Statement, Table, Verdict},
 };
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,10 +72,13 @@ impl Tables {
         match op {
             Op::SetRules { family, chain, rules } => {
                 let table = get(tables, *family).map_err(refused)?;
+                if !table.chains.contains_key(chain) {
+                    return Err((Object::Chain { family: *family, name: chain.clone() }, Errno::ENOENT));
+                }
                 for (index, rule) in rules.iter().enumerate() {
                     let object = || Object::Rule { family: *family, chain: chain.clone(), index };
                     for statement in &rule.statements {
-                        check_statement(table, statement).map_err(|errno| (object(), errno))?;
+                        check_statement(*family, table, statement).map_err(|errno| (object(), errno))?;
                     }
                 }
                 let chain = table.chains.get_mut(chain).ok_or_else(|| refused(Errno::ENOENT))?;
@@ -153,7 +156,7 @@ fn idle(idle: bool) -> Result<(), Errno> {
 }
 
 fn object_of(op: &Op) -> Object {
-    super::super::refusal::refused_object(op, 0, &[], None)
+    super::super::refusal::refused_object(op, None, &[], None)
 }
 
 fn table_uses(table: &Table, uses: impl Fn(&Statement) -> bool) -> bool {
@@ -201,16 +204,21 @@ fn is_shallow(table: &Table, chain: &Name, depth: usize) -> bool {
     depth < DEPTH && next.into_iter().all(|name| is_shallow(table, name, depth + 1))
 }
 
-fn check_statement(table: &Table, statement: &Statement) -> Result<(), Errno> {
+fn check_statement(family: Family, table: &Table, statement: &Statement) -> Result<(), Errno> {
     let set = |name: &Name, verdicts: bool, len: usize| {
         let set = table.sets.get(name).ok_or(Errno::ENOENT)?;
-        let fits = set.spec.verdicts == verdicts && key_len(&set.spec.key) <= len.next_multiple_of(4);
+        // A map can be asked like a set, but not the other way round.
+        let fits = (set.spec.verdicts || !verdicts) && key_len(&set.spec.key) <= len.next_multiple_of(4);
         fits.then_some(()).ok_or(Errno::EINVAL)
     };
-    let len = |key: &[compiler::ir::Field]| key.iter().map(|f| f.len().next_multiple_of(4)).sum();
+    let len = |key: &[Field]| key.iter().map(|f| f.len().next_multiple_of(4)).sum();
     match statement {
         Statement::Lookup { key, set: name, .. } => set(name, false, len(key)),
         Statement::VerdictMap(key, name) => set(name, true, len(key)),
+        // Without `CONFIG_NF_CONNTRACK_BRIDGE`, which many kernels lack.
+        Statement::CtState(_) | Statement::Compare(Field::CtDirection, ..) if family == Family::Bridge => {
+            Err(Errno::EPROTO)
+        }
         Statement::Counter(name) => table.counters.contains(name).then_some(()).ok_or(Errno::ENOENT),
         Statement::Verdict(verdict) => check_verdict(table, verdict),
         _ => Ok(()),

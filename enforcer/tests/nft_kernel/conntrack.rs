@@ -1,0 +1,43 @@
+//! Entries of dead addresses.
+
+use crate::support::*;
+use enforcer::nft::{Backend, Kernel};
+use std::net::IpAddr;
+
+fn entry(source: &str, destination: &str, answer_from: &str) {
+    let (from, to) =
+        (["--sport", "1000", "--dport", "80"], ["--reply-port-src", "80", "--reply-port-dst", "1000"]);
+    let mut arguments = vec!["-I", "-p", "udp", "-t", "1000", "-s", source, "-d", destination];
+    arguments.extend(["-r", answer_from, "-q", source]);
+    arguments.extend(from.into_iter().chain(to));
+    let output = command("conntrack", &arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn entries() -> Vec<String> {
+    let all = String::from_utf8(command("conntrack", &["-L"]).stdout).unwrap();
+    all.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_entry_with_the_address_at_any_end_goes_and_no_other() {
+    in_namespace(|| {
+        let mut kernel = Kernel::open().unwrap();
+        let dead: Vec<IpAddr> = ["10.1.0.1", "fd00::1"].map(|a| a.parse().unwrap()).into();
+        assert_eq!(kernel.forget_addresses(&dead).unwrap(), 0);
+        entry("10.1.0.1", "10.1.0.2", "10.1.0.2");
+        entry("10.1.0.3", "10.1.0.1", "10.1.0.1");
+        // Through a Service: the address is in the answer alone.
+        entry("10.1.0.4", "10.96.0.1", "10.1.0.1");
+        entry("10.1.0.3", "10.1.0.2", "10.1.0.2");
+        entry("fd00::1", "fd00::2", "fd00::2");
+        entry("fd00::3", "fd00::2", "fd00::2");
+        assert_eq!(entries().len(), 6);
+        assert_eq!(kernel.forget_addresses(&[]).unwrap(), 0);
+        assert_eq!(kernel.forget_addresses(&dead).unwrap(), 4);
+        let left = entries();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(left.iter().all(|line| line.contains("10.1.0.3") || line.contains("fd00::3")), "{left:?}");
+        assert_eq!(kernel.forget_addresses(&dead).unwrap(), 0);
+    });
+}
