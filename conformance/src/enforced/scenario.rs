@@ -219,17 +219,29 @@ impl Ground<'_> {
         let (address, port) = match &probe.service {
             None if transport == Transport::Icmp => (destination, 0),
             None => (destination, probe.flow.port?),
-            Some(route) => {
-                let service = self.cluster.service(&route.key)?;
-                // With several backends the kernel chooses, and an answer would be about any of them.
-                if self.backends(service).len() != 1 {
-                    return None;
-                }
-                let same_family = |ip: &&IpAddr| ip.is_ipv4() == destination.is_ipv4();
-                (*service.cluster_ips.iter().find(same_family)?, route.port)
-            }
+            Some(route) => self.through_service(route, destination, &from)?,
         };
         Some(Probe::new(transport, from, address, port).from_address(source))
+    }
+
+    /// Where a client sends to for a Service: its address inside the cluster, a node port from outside.
+    fn through_service(
+        &self,
+        route: &endpoint::ServiceRoute,
+        backend: IpAddr,
+        from: &Place,
+    ) -> Option<(IpAddr, u16)> {
+        let service = self.cluster.service(&route.key)?;
+        // With several backends the kernel chooses, and an answer would be about any of them.
+        let [pod] = &*self.backends(service) else { return None };
+        let same_family = |ip: &&IpAddr| ip.is_ipv4() == backend.is_ipv4();
+        if *from != Place::Outside {
+            return Some((*service.cluster_ips.iter().find(same_family)?, route.port));
+        }
+        // On the backend's own node, so that the true client is seen.
+        let node = self.cluster.node(pod.node.as_deref()?)?;
+        let port = service.ports.iter().find(|port| port.port == route.port)?.node_port?;
+        Some((*node.addresses.iter().find(same_family)?, port))
     }
 }
 
