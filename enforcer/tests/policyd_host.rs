@@ -91,6 +91,18 @@ fn bridge_flags_are_set_where_the_sysctls_are_off_and_put_back_by_cleanup() {
 }
 
 #[test]
+fn flags_that_cannot_be_set_are_no_small_matter() {
+    let node = Node::new("no-flags");
+    fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "0").unwrap();
+    // What was there before cannot be written down, so nothing may be changed.
+    fs::write(node.path("state"), "a file").unwrap();
+    let ended = node.policyd("run --once");
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.err.contains("state"), "{}", ended.err);
+    assert_eq!(node.nft("list tables"), "");
+}
+
+#[test]
 fn without_privilege_it_says_so_and_what_to_do() {
     let node = Node::new("privilege");
     let ended = node.policyd_by("setpriv --reuid 65534 --regid 65534 --clear-groups", "run --once");

@@ -199,6 +199,33 @@ fn a_dry_run_shows_the_ruleset_and_the_change_needs_no_privilege_and_touches_not
 }
 
 #[test]
+fn what_the_operator_sets_is_in_the_ruleset() {
+    let node = Node::new("settings");
+    let stray = |arguments: &str| {
+        assert_eq!(node.policyd(&format!("run --once {arguments}")).status, 0, "{arguments}");
+        (node.nft("list chain inet palisade stray"), node.nft("list chain inet palisade forward"))
+    };
+    let (strays, forward) = stray("");
+    assert!(strays.contains("drop") && !forward.contains("established,related return"), "{strays}{forward}");
+    let (strays, forward) = stray("--unknown-pods allow --established keep");
+    assert!(
+        !strays.contains("drop") && forward.contains("ct state established,related return"),
+        "{strays}{forward}"
+    );
+
+    assert_eq!(
+        node.policyd("run --once --pod-interface br7 --pod-interface br8 --overlay-port 4789").status,
+        0
+    );
+    let new = node.nft("list chain inet palisade new");
+    for rule in ["iifname \"br7\" udp dport 4789 jump overlay", "iifname \"br8\" udp dport 4789 jump overlay"]
+    {
+        assert!(new.contains(rule), "{rule:?} is missing in {new}");
+    }
+    assert!(!new.contains("cni0") && !new.contains("8472"), "{new}");
+}
+
+#[test]
 fn http_answers_for_the_model_and_for_the_kernel() {
     let node = Node::new("http");
     node.write("shop.yaml", &shop());

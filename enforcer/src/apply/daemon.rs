@@ -20,6 +20,7 @@ use policy_model::{
     object::ObjectKey,
 };
 use std::{
+    io,
     net::IpAddr,
     ops::ControlFlow,
     sync::{
@@ -91,12 +92,14 @@ impl<B: Backend> Daemon<B> {
         }
     }
 
-    /// Keeps the pod bridges' flags as they must be, from the next reading of the host on, and now.
-    #[must_use]
-    pub fn with_flags(mut self, flags: FlagKeeper) -> Self {
+    /// Keeps the pod bridges' flags as they must be, now and whenever the host changes.
+    ///
+    /// # Errors
+    /// They cannot be set now: policy would not hold between pods of this node.
+    pub fn with_flags(mut self, flags: FlagKeeper) -> io::Result<Self> {
         self.flags = Some(flags);
-        self.ensure_flags();
-        self
+        self.set_flags()?;
+        Ok(self)
     }
 
     /// The engine, to look at.
@@ -112,7 +115,7 @@ impl<B: Backend> Daemon<B> {
     pub fn start(&mut self) -> Result<Outcome, Error> {
         let begin = Instant::now();
         let result = self.engine.start();
-        self.finish(begin, &result);
+        self.finish(Due::Commit, begin, &result);
         self.report_conflicts();
         if let Ok(outcome) = result {
             let stats = self.engine.compiler().stats();
@@ -252,7 +255,7 @@ impl<B: Backend> Daemon<B> {
             Due::Retry => self.engine.retry(),
             Due::Verify => self.engine.verify(),
         };
-        self.finish(begin, &result);
+        self.finish(due, begin, &result);
         match result {
             Ok(Outcome::Committed { ops, took }) => {
                 let revision = self.engine.revision();
@@ -276,13 +279,13 @@ impl<B: Backend> Daemon<B> {
     }
 
     /// Sets the times of what comes next, and the metrics.
-    fn finish(&mut self, begin: Instant, result: &Result<Outcome, Error>) {
+    fn finish(&mut self, due: Due, begin: Instant, result: &Result<Outcome, Error>) {
         let now = Instant::now();
-        match result {
-            Ok(_) => self.schedule.committed(now, self.engine.compiler().settled()),
-            Err(_) => self.schedule.committed(now, true),
+        if due == Due::Verify {
+            self.schedule.verified(now);
+        } else {
+            self.schedule.committed(now, self.engine.compiler().settled());
         }
-        self.schedule.verified(now);
         if self.engine.is_healthy() {
             self.schedule.healed();
         } else {
@@ -308,15 +311,17 @@ impl<B: Backend> Daemon<B> {
     }
 
     fn ensure_flags(&mut self) {
-        let Some(flags) = &mut self.flags else { return };
-        match flags.ensure(self.tracker.facts(), &self.tracker.config().bridges) {
-            Ok(changed) => changed.iter().for_each(|bridge| {
-                info!(bridge, "the sysctls are off, so the bridge's own nf_call flags are set");
-            }),
-            Err(error) => {
-                error!(%error, "the pod bridge's flags cannot be set: same-node traffic is not judged")
-            }
+        if let Err(error) = self.set_flags() {
+            error!(%error, "the pod bridge's flags cannot be set: same-node traffic is not judged");
         }
+    }
+
+    fn set_flags(&mut self) -> io::Result<()> {
+        let Some(flags) = &mut self.flags else { return Ok(()) };
+        for bridge in flags.ensure(self.tracker.facts(), &self.tracker.config().bridges)? {
+            info!(bridge, "the sysctls are off, so the bridge's own nf_call flags are set");
+        }
+        Ok(())
     }
 
     fn answer(&mut self, question: Question) {

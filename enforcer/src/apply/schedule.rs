@@ -70,7 +70,7 @@ impl Schedule {
         self.verify = self.verify.min(soonest);
     }
 
-    /// A commit has ended well. `settled`: no unused programs are left.
+    /// What had come has been dealt with. `settled`: no unused programs are left.
     pub(super) fn committed(&mut self, now: Instant, settled: bool) {
         self.last_commit = Some(now);
         self.first_change = None;
@@ -80,8 +80,6 @@ impl Schedule {
 
     /// What the kernel holds is not what it should hold; each time in a row is waited for twice as long.
     pub(super) fn refused(&mut self, now: Instant) {
-        self.first_change = None;
-        self.last_change = None;
         self.retry = Some(now + self.backoff);
         self.backoff = (self.backoff * 2).min(RETRY.1);
     }

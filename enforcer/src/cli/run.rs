@@ -92,8 +92,9 @@ fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
     let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
     let tracker = Tracker::new(settings(options, bridge_family));
     let objects = changes.len();
-    let mut daemon =
-        Daemon::new(kernel, tracker, facts, changes, Arc::new(Metrics::new())).with_flags(flags(options)?);
+    let mut daemon = Daemon::new(kernel, tracker, facts, changes, Arc::new(Metrics::new()))
+        .with_flags(flags(options)?)
+        .map_err(no_flags)?;
     let outcome = daemon.start().map_err(|e| cannot("bring the ruleset into force", &e))?;
     let sent = match outcome {
         Outcome::Unchanged => "nothing to change".into(),
@@ -109,6 +110,13 @@ fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
 fn flags(options: &RunOptions) -> Result<FlagKeeper, Failure> {
     let folder = &options.state.state_dir;
     FlagKeeper::open(folder).map_err(|e| cannot(&format!("read the state folder {}", folder.display()), &e))
+}
+
+fn no_flags(error: std::io::Error) -> Failure {
+    Failure::failed(
+        format!("the bridge-nf-call sysctls are off, and the pod bridge's own flags cannot be set: {error}"),
+        "set net.bridge.bridge-nf-call-iptables and -ip6tables to 1, or give --state-dir a folder that can be written",
+    )
 }
 
 fn follow(
@@ -139,8 +147,9 @@ fn follow(
     // Listening begins before the tables are read, so that nobody's change is missed.
     let monitor = Monitor::open(kernel.port()).map_err(|e| cannot("listen to nftables", &e))?;
     let tracker = Tracker::new(settings(options, bridge_family));
-    let mut daemon =
-        Daemon::new(kernel, tracker, facts, changes, metrics.clone()).with_flags(flags(options)?);
+    let mut daemon = Daemon::new(kernel, tracker, facts, changes, metrics.clone())
+        .with_flags(flags(options)?)
+        .map_err(no_flags)?;
     // The loop tries again; what was in force before stays until then.
     if let Err(error) = daemon.start() {
         error!(%error, "the first revision is not in force yet");

@@ -1,8 +1,11 @@
 //! From readings of the host to what the compiler is told: its settings, and the ports of local pods.
 
-use super::facts::{DEFAULT_BRIDGE, Facts};
+use super::{
+    facts::{DEFAULT_BRIDGE, Facts},
+    rtnl::Link,
+};
 use compiler::config::{Config, Established, Port, UnknownPods};
-use policy_model::cluster::Cluster;
+use policy_model::{cluster::Cluster, object::Pod};
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
@@ -96,11 +99,15 @@ impl Tracker {
         }
         let node = &*self.settings.node;
         let ranges = cluster.node(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
-        let local = |pod: &&policy_model::object::Pod| pod.is_policed() && pod.node.as_deref() == Some(node);
-        let pods: Vec<IpAddr> =
-            cluster.pods().filter(local).flat_map(|pod| pod.ips.iter().copied()).collect();
-        let found: Vec<Arc<str>> =
-            self.facts.pod_bridges(ranges, &pods).iter().map(|link| Arc::from(link.name.as_str())).collect();
+        let names = |links: Vec<&Link>| links.iter().map(|link| Arc::from(link.name.as_str())).collect();
+        let mut found: Vec<Arc<str>> = names(self.facts.pod_bridges(ranges, &[]));
+        if found.is_empty() {
+            // Only then: it walks over all pods of the cluster.
+            let local = |pod: &&Pod| pod.is_policed() && pod.node.as_deref() == Some(node);
+            let pods: Vec<IpAddr> =
+                cluster.pods().filter(local).flat_map(|pod| pod.ips.iter().copied()).collect();
+            found = names(self.facts.pod_bridges(ranges, &pods));
+        }
         if found.is_empty() { vec![DEFAULT_BRIDGE.into()] } else { found }
     }
 
@@ -143,7 +150,7 @@ mod tests {
     use super::*;
     use crate::node::{
         cni::Attachment,
-        rtnl::{BridgeFlags, Link, LinkAddress, LinkKind},
+        rtnl::{BridgeFlags, LinkAddress, LinkKind},
     };
     use policy_model::object::{Node, ObjectKey};
 

@@ -18,6 +18,8 @@ use tracing::debug;
 pub(super) struct Holdings {
     files: BTreeMap<PathBuf, File>,
     holders: BTreeMap<ObjectRef, BTreeSet<PathBuf>>,
+    /// Objects with more than one holder.
+    contested: BTreeSet<ObjectRef>,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +98,13 @@ impl Holdings {
             Some(file) => self.files.insert(path.to_owned(), file),
             None => self.files.remove(path),
         };
+        for id in &concerned {
+            if self.holders.get(id).is_some_and(|holders| holders.len() > 1) {
+                self.contested.insert(id.clone());
+            } else {
+                self.contested.remove(id);
+            }
+        }
         concerned.iter().zip(old).filter_map(|(id, old)| change(old, self.in_force(id))).collect()
     }
 
@@ -105,17 +114,20 @@ impl Holdings {
         self.files.get(holder)?.objects.get(id).map(|(object, _)| object)
     }
 
-    /// Everything that is wrong now, file by file.
+    /// Everything that is wrong now: what is wrong in each file, then what several files hold.
     #[must_use]
     pub(super) fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        for (path, file) in &self.files {
-            faults.extend(file.faults.iter().cloned());
-            faults.extend(file.objects.iter().filter_map(|(id, (_, here))| {
-                let holder = self.holders.get(id)?.first().filter(|holder| *holder != path)?;
-                let (_, first) = self.files.get(holder)?.objects.get(id)?;
-                Some(Fault::duplicate(&id.to_string(), first, here, file.text.clone()))
-            }));
+        let mut faults: Vec<Fault> =
+            self.files.values().flat_map(|file| file.faults.iter().cloned()).collect();
+        for id in &self.contested {
+            let mut held = self.holders.get(id).into_iter().flatten().filter_map(|path| {
+                let file = self.files.get(path)?;
+                Some((file, &file.objects.get(id)?.1))
+            });
+            let Some((_, first)) = held.next() else { continue };
+            let duplicate =
+                |(file, here): (&File, _)| Fault::duplicate(&id.to_string(), first, here, file.text.clone());
+            faults.extend(held.map(duplicate));
         }
         faults
     }

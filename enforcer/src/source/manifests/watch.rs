@@ -49,11 +49,11 @@ fn run(
                 continue;
             }
         };
-        report(folder, metrics, known);
         // Sent even if it changes nothing, so that whoever wrote a file can tell when it has been read.
         if inputs.send(Input::Changes { changes, seen: noticed }).is_err() {
             return;
         }
+        report(folder, metrics, known);
     }
 }
 
