@@ -78,7 +78,7 @@ struct RunOptions {
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
     /// This node's name, as pods have it in spec.nodeName
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     node_name: String,
     /// Bring the first revision into force and end
     #[arg(long)]
@@ -104,15 +104,27 @@ struct RunOptions {
 #[derive(Debug, Args)]
 struct HostOptions {
     /// The bridge that pods hang on; may be given several times [default: found by the pods' gateway, or cni0]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = interface)]
     pod_interface: Vec<String>,
     /// UDP port of the overlay, which no pod may send to on any node; may be given several times [default: read from the
     /// devices, or 8472]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     overlay_port: Vec<u16>,
     /// CNI's folder, with results/ in it
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
     cni_dir: PathBuf,
+}
+
+/// The kernel's own rule (`dev_valid_name`): 1 to 15 bytes, no slash, no colon, no space.
+fn interface(name: &str) -> Result<String, &'static str> {
+    let is_valid = !matches!(name, "" | "." | "..")
+        && name.len() < nix::libc::IFNAMSIZ
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_ascii_whitespace());
+    if is_valid {
+        Ok(name.to_owned())
+    } else {
+        Err("a device's name has 1 to 15 bytes, no slash, colon or space")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -190,9 +202,14 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_refused() {
-        for arguments in
-            ["run", "run --node-name w1 --established maybe", "run --node-name w1 --http nowhere", "walk"]
-        {
+        for arguments in [
+            "run",
+            "run --node-name w1 --established maybe",
+            "run --node-name w1 --http nowhere",
+            "run --node-name w1 --overlay-port 0",
+            "run --node-name w1 --pod-interface bridge-of-16-bytes",
+            "walk",
+        ] {
             let arguments = ["policyd"].into_iter().chain(arguments.split(' '));
             assert_eq!(Cli::try_parse_from(arguments).unwrap_err().exit_code(), 2);
         }

@@ -251,6 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn a_config_map_is_read_through_its_links() {
+        use std::os::unix::fs::symlink;
+        let scratch = Scratch::new("configmap");
+        scratch.write("..1/a.yaml", &namespace("a"));
+        scratch.write("..1/b.yaml", &namespace("b"));
+        scratch.write("..2/a.yaml", &namespace("c"));
+        symlink("..1", scratch.0.join("..data")).unwrap();
+        for name in ["a.yaml", "b.yaml"] {
+            symlink(format!("..data/{name}"), scratch.0.join(name)).unwrap();
+        }
+        let mut folder = Folder::open(&scratch.0).unwrap();
+        assert_eq!(names(folder.rescan().unwrap()), ["a", "b"]);
+        symlink("..2", scratch.0.join("..next")).unwrap();
+        fs::rename(scratch.0.join("..next"), scratch.0.join("..data")).unwrap();
+        assert_eq!(names(folder.rescan().unwrap()), ["-a", "c", "-b"], "b.yaml leads nowhere now");
+    }
+
+    #[test]
     fn a_file_that_is_no_text_is_a_fault_and_nothing_else() {
         let scratch = Scratch::new("binary");
         scratch.write("a.yaml", &namespace("a"));
