@@ -60,6 +60,12 @@ pub fn set_services(lab: &Lab, cast: &Cast) -> Result<(), LabError> {
     ])
 }
 
+/// The ClusterIPs of the Services of `b` and of `d`, which answer on port 80.
+#[must_use]
+pub fn services_of_b_and_d(family: Family) -> [IpAddr; 2] {
+    [TO_B, TO_D].map(|number| cluster_ip(number, family))
+}
+
 /// Every case of one family.
 #[must_use]
 pub fn cases(cast: &Cast, family: Family) -> Vec<Case> {
