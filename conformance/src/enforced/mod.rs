@@ -1,18 +1,26 @@
 //! A lab whose nodes are enforced by the real `policyd`, fed with a folder of manifests.
 
+mod ground;
 mod manifests;
 mod policyd;
 mod scenario;
 
+pub use ground::Ground;
 pub use manifests::Manifests;
 pub use policyd::{Commit, Policyd, PolicydError, binary};
 pub use scenario::{Kernel, probes};
 
 use crate::lab::{Lab, LabError, Node};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long a node may take until its first revision is in force, and a change to follow.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A node whose log has not grown for this long has nothing more to say.
+const QUIET: Duration = Duration::from_millis(40);
 
 /// A lab with one `policyd` a node. All of them read the same folder.
 #[derive(Debug)]
@@ -40,6 +48,14 @@ impl Enforced {
     pub fn start_with(lab: Lab, manifests: &Manifests, arguments: &[&str]) -> Result<Self, PolicydError> {
         let folder = lab.node(1).dir().join("manifests");
         manifests.write(&folder)?;
+        Self::start_in(lab, folder, arguments)
+    }
+
+    /// The same for a folder of manifests that is there already.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_in(lab: Lab, folder: PathBuf, arguments: &[&str]) -> Result<Self, PolicydError> {
         let start = |node: &Node| Policyd::start(node, &folder, arguments);
         let mut daemons = lab.nodes().iter().map(start).collect::<Result<Vec<_>, _>>()?;
         for daemon in &mut daemons {
@@ -60,6 +76,17 @@ impl Enforced {
         let Self { daemons, lab, .. } = self;
         drop(daemons);
         lab
+    }
+
+    /// Leaves everything up when this process ends: the lab, its daemons, what they enforce. Gives the lab's id.
+    ///
+    /// # Errors
+    /// [`PolicydError::Lab`] if the lab cannot be marked as kept.
+    pub fn keep(self) -> Result<String, PolicydError> {
+        let Self { daemons, lab, .. } = self;
+        let id = lab.keep()?;
+        daemons.into_iter().for_each(Policyd::detach);
+        Ok(id)
     }
 
     /// A node's daemon, counted from 1.
@@ -88,7 +115,7 @@ impl Enforced {
 
     /// The folder that all daemons watch.
     #[must_use]
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -97,13 +124,50 @@ impl Enforced {
     /// # Errors
     /// [`PolicydError`] if a daemon has ended or does not follow in time.
     pub fn update(&mut self, manifests: &Manifests) -> Result<Vec<Vec<Commit>>, PolicydError> {
+        self.follow(|folder| manifests.write(folder))
+    }
+
+    /// Lets files of the folder be changed, waits until every node has read them, and until no node has anything more
+    /// to say. Gives each node's commits.
+    ///
+    /// # Errors
+    /// As [`Self::update`], and what `edit` fails with.
+    pub fn change(
+        &mut self,
+        edit: impl FnOnce(&Path) -> Result<(), PolicydError>,
+    ) -> Result<Vec<Vec<Commit>>, PolicydError> {
+        let marks = self.marks();
+        self.follow(edit)?;
+        let (mut last, mut since) = (self.marks(), Instant::now());
+        while since.elapsed() < QUIET {
+            thread::sleep(QUIET / 10);
+            let now = self.marks();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(self.commits_since(&marks))
+    }
+
+    fn follow(
+        &mut self,
+        edit: impl FnOnce(&Path) -> Result<(), PolicydError>,
+    ) -> Result<Vec<Vec<Commit>>, PolicydError> {
         let before: Vec<_> = self.daemons.iter().map(Policyd::reads).collect();
-        let marks: Vec<_> = self.daemons.iter().map(Policyd::mark).collect();
-        manifests.write(&self.folder)?;
+        let marks = self.marks();
+        edit(&self.folder)?;
         for (daemon, reads) in self.daemons.iter_mut().zip(before) {
             daemon.wait_until_read(reads, PATIENCE)?;
         }
-        Ok(self.daemons.iter().zip(marks).map(|(daemon, mark)| daemon.commits_since(mark)).collect())
+        Ok(self.commits_since(&marks))
+    }
+
+    fn marks(&self) -> Vec<u64> {
+        self.daemons.iter().map(Policyd::mark).collect()
+    }
+
+    fn commits_since(&self, marks: &[u64]) -> Vec<Vec<Commit>> {
+        self.daemons.iter().zip(marks).map(|(daemon, &mark)| daemon.commits_since(mark)).collect()
     }
 }
 

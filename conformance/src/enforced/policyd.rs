@@ -6,6 +6,7 @@ use std::{
     env, fs,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Stdio},
     thread,
@@ -107,6 +108,7 @@ impl Commit {
 /// A line of its log.
 #[derive(Deserialize)]
 struct Line {
+    level: String,
     fields: serde_json::Value,
 }
 
@@ -152,6 +154,12 @@ impl Policyd {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Lets it run on after this process.
+    pub fn detach(self) {
+        // Its destructor would kill it.
+        std::mem::forget(self);
     }
 
     /// Its process id. `policyd` is the program itself: entering the namespace replaces it.
@@ -248,17 +256,29 @@ impl Policyd {
         fs::metadata(&self.log).map_or(0, |metadata| metadata.len())
     }
 
+    /// The messages of errors that it has logged since.
+    #[must_use]
+    pub fn errors_since(&self, mark: u64) -> Vec<String> {
+        let is_error = |line: &Line| line.level == "ERROR";
+        let message = |line: Line| line.fields["message"].as_str().map(str::to_owned);
+        self.lines_since(mark).filter(is_error).filter_map(message).collect()
+    }
+
     /// The transactions that it has logged since.
     #[must_use]
     pub fn commits_since(&self, mark: u64) -> Vec<Commit> {
+        self.lines_since(mark).filter_map(commit).collect()
+    }
+
+    fn lines_since(&self, mark: u64) -> impl Iterator<Item = Line> {
         let log = self.log();
         let since = log.get(usize::try_from(mark).unwrap_or(usize::MAX)..).unwrap_or_default();
-        since.lines().filter_map(commit).collect()
+        let lines: Vec<_> = since.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        lines.into_iter()
     }
 }
 
-fn commit(line: &str) -> Option<Commit> {
-    let line: Line = serde_json::from_str(line).ok()?;
+fn commit(line: Line) -> Option<Commit> {
     (line.fields["message"] == "delta").then(|| serde_json::from_value(line.fields).ok())?
 }
 
@@ -268,6 +288,8 @@ fn spawn(netns: &Netns, arguments: &[String], log: &Path) -> Result<Child, Polic
     let file = file.map_err(io_error(log.display().to_string()))?;
     let mut command = netns.command(&policyd.to_string_lossy());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    // Ctrl-C is for whoever owns the lab; the lab's end is the end of its daemons.
+    command.process_group(0);
     command.spawn().map_err(io_error(policyd.display().to_string()))
 }
 

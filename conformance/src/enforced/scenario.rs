@@ -1,28 +1,16 @@
 //! A kernel as a judge of scenarios: the cluster is raised in the lab, `policyd` enforces it, and every flow is tried.
 
-use super::{Enforced, Manifests, PolicydError};
+use super::{Enforced, Ground, Manifests, PolicydError};
 use crate::{
-    lab::{Family, Lab, LabError, Place, PodSpec, Service},
-    probe::{Outcome, Probe, Reply, Transport},
+    lab::Lab,
+    probe::{Outcome, Probe, Reply},
     scenario::Judge,
 };
-use policy_model::{
-    cluster::Cluster,
-    object::{self, Pod, Protocol, TargetPort},
-    verdict::{self, Endpoint},
-};
-use policyctl::{assertions, endpoint};
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
-};
+use policy_model::{cluster::Cluster, object::ObjectKey, verdict};
+use policyctl::assertions;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What a scenario's nodes are called.
-fn node_name(index: u8) -> String {
-    format!("node-{index}")
-}
-
-/// A scenario's cluster in a lab, with the answers to every flow that a host of the lab can try.
+/// The answers of a lab to every flow of a scenario that a host of it can try.
 #[derive(Debug)]
 pub struct Kernel {
     replies: HashMap<Probe, Reply>,
@@ -30,7 +18,7 @@ pub struct Kernel {
 }
 
 /// What tells two flows of a scenario apart.
-type Question = (verdict::Flow, Option<(object::ObjectKey, u16)>);
+type Question = (verdict::Flow, Option<(ObjectKey, u16)>);
 
 fn question(probe: &assertions::Probe) -> Question {
     (probe.flow.clone(), probe.service.as_ref().map(|route| (route.key.clone(), route.port)))
@@ -44,24 +32,24 @@ impl Kernel {
     pub fn judge(test: &str, cluster: &Cluster, probes: &[assertions::Probe]) -> Result<Self, PolicydError> {
         let ports: BTreeSet<u16> = probes.iter().filter_map(|probe| probe.flow.port).collect();
         let ports: Vec<_> = ports.into_iter().chain([9]).collect();
-        let nodes = cluster.nodes().len().max(1);
-        let nodes =
-            u8::try_from(nodes).map_err(|_| LabError::Invalid(format!("{nodes} nodes are too many")))?;
-        let lab = Lab::builder(test).nodes(nodes).ports(&ports).build()?;
-        let ground = Ground { cluster, nodes };
+        let ground = Ground::new(cluster)?;
+        let lab = Lab::builder(test).nodes(ground.nodes()).ports(&ports).build()?;
         lab.add_pods(&ground.pods())?;
         ground.add_outside_addresses(&lab, probes)?;
         lab.set_services(&ground.services())?;
-
         let enforced = Enforced::start(lab, &Manifests::of(cluster))?;
-        let mut questions = HashMap::new();
-        for probe in probes {
-            if let Some(sent) = ground.probe(probe) {
-                questions.insert(question(probe), sent);
-            }
-        }
+        Self::ask(enforced.lab(), &ground, probes)
+    }
+
+    /// Tries all flows in a lab that is up, as it is enforced now.
+    ///
+    /// # Errors
+    /// What the lab says.
+    pub fn ask(lab: &Lab, ground: &Ground<'_>, probes: &[assertions::Probe]) -> Result<Self, PolicydError> {
+        let questions: HashMap<_, _> =
+            probes.iter().filter_map(|probe| Some((question(probe), ground.probe(probe)?))).collect();
         let sent: Vec<_> = questions.values().cloned().collect();
-        let replies = enforced.lab().probe_all(&sent)?;
+        let replies = lab.probe_all(&sent)?;
         Ok(Self { replies: sent.into_iter().zip(replies).collect(), questions })
     }
 
@@ -85,163 +73,6 @@ impl Judge for Kernel {
                 None => format!("{sent} was {}", reply.outcome),
             },
         )
-    }
-}
-
-/// How a scenario's cluster lies in the lab.
-struct Ground<'a> {
-    cluster: &'a Cluster,
-    nodes: u8,
-}
-
-impl Ground<'_> {
-    fn node_index(&self, name: &str) -> Option<u8> {
-        (1..=self.nodes).find(|&index| node_name(index) == name)
-    }
-
-    /// Pods that can run: policed, bound to a node of the lab, with addresses of their own.
-    fn pods(&self) -> Vec<PodSpec> {
-        let mut taken = BTreeSet::new();
-        self.cluster.pods().filter_map(|pod| self.pod(pod, &mut taken)).collect()
-    }
-
-    fn pod(&self, pod: &Pod, taken: &mut BTreeSet<IpAddr>) -> Option<PodSpec> {
-        let node = self.node_index(pod.node.as_deref()?)?;
-        if !pod.is_policed() || pod.ips.is_empty() || !pod.ips.iter().all(|ip| taken.insert(*ip)) {
-            return None;
-        }
-        let mut spec = PodSpec::new(node, &pod.key.namespace, &pod.key.name);
-        for ip in &pod.ips {
-            spec = match ip {
-                IpAddr::V4(v4) => spec.ipv4(*v4),
-                IpAddr::V6(v6) => spec.ipv6(*v6),
-            };
-        }
-        let only = match &*pod.ips {
-            [IpAddr::V4(_)] => Some(Family::V4),
-            [IpAddr::V6(_)] => Some(Family::V6),
-            _ => None,
-        };
-        Some(match only {
-            Some(family) => spec.only(family),
-            None => spec,
-        })
-    }
-
-    fn services(&self) -> Vec<Service> {
-        self.cluster.services().filter_map(|service| self.service(service)).collect()
-    }
-
-    fn service(&self, service: &object::Service) -> Option<Service> {
-        let backends = self.backends(service);
-        let first = backends.first()?;
-        let mut built = Service::new(&service.key.namespace, &service.key.name);
-        for &address in &service.cluster_ips {
-            built = built.cluster_ip(address);
-        }
-        for port in &service.ports {
-            let target = match &port.target {
-                TargetPort::Number(number) => *number,
-                TargetPort::Name(name) => first.resolve_port(name, port.protocol).next()?,
-            };
-            built = built.port(port.protocol, port.port, target, port.node_port);
-        }
-        for pod in &backends {
-            built = built.backend(pod.key.clone());
-        }
-        Some(built)
-    }
-
-    fn backends(&self, service: &object::Service) -> Vec<&Pod> {
-        let Some(selector) = &service.selector else { return Vec::new() };
-        let selected = |pod: &&Pod| {
-            pod.key.namespace == service.key.namespace
-                && pod.is_policed()
-                && selector.iter().all(|(k, v)| pod.labels.get(k) == Some(v))
-        };
-        self.cluster.pods().filter(selected).collect()
-    }
-
-    /// A host of the lab that has this address, and whether traffic of its own leaves with it.
-    fn host(&self, address: IpAddr) -> Option<Place> {
-        if let Some(pod) = self.cluster.claimants(address).next() {
-            self.node_index(pod.node.as_deref()?)?;
-            return Some(Place::Pod(pod.key.clone()));
-        }
-        for node in self.cluster.nodes() {
-            if node.own_addresses().any(|own| own == address) {
-                return self.node_index(&node.name).map(Place::Node);
-            }
-        }
-        let pods = self.cluster.nodes().flat_map(|node| &node.pod_cidrs);
-        let unheld = pods.into_iter().any(|cidr| cidr.contains(&address));
-        (!unheld).then_some(Place::Outside)
-    }
-
-    fn address(&self, endpoint: &Endpoint) -> Option<IpAddr> {
-        match endpoint {
-            Endpoint::Address(address) => Some(*address),
-            Endpoint::Pod { address, .. } => *address,
-        }
-    }
-
-    /// Gives the outside host every address that a flow names and nobody in the cluster has.
-    fn add_outside_addresses(&self, lab: &Lab, probes: &[assertions::Probe]) -> Result<(), LabError> {
-        let ends = probes.iter().flat_map(|probe| [&probe.flow.source, &probe.flow.destination]);
-        let addresses: BTreeSet<_> = ends.filter_map(|end| self.address(end)).collect();
-        for address in addresses.into_iter().filter(|a| self.host(*a) == Some(Place::Outside)) {
-            let length = if address.is_ipv4() { 32 } else { 128 };
-            let prefix = format!("{address}/{length}");
-            lab.exec(Place::Outside, &["ip", "addr", "replace", &prefix, "dev", "eth0", "nodad"])?;
-        }
-        Ok(())
-    }
-
-    /// The probe that tries a flow; `None` if the lab cannot send exactly that.
-    fn probe(&self, probe: &assertions::Probe) -> Option<Probe> {
-        let source = self.address(&probe.flow.source)?;
-        let destination = self.address(&probe.flow.destination)?;
-        let (from, to) = (self.host(source)?, self.host(destination)?);
-        // Flannel masquerades what a node sends to another node's pods, unless it leaves with the overlay's address.
-        if let (Place::Node(node), Place::Pod(pod)) = (&from, &to) {
-            let there = self.cluster.pod(pod)?.node.as_deref()?;
-            let first = self.cluster.node(&node_name(*node))?.pod_cidrs.iter().map(|cidr| cidr.network());
-            if there != node_name(*node) && !first.into_iter().any(|overlay| overlay == source) {
-                return None;
-            }
-        }
-        let transport = match probe.transport {
-            endpoint::Transport::Ported(Protocol::Tcp) => Transport::Tcp,
-            endpoint::Transport::Ported(Protocol::Udp) => Transport::Udp,
-            endpoint::Transport::Ported(Protocol::Sctp) => Transport::Sctp,
-            endpoint::Transport::Icmp => Transport::Icmp,
-        };
-        let (address, port) = match &probe.service {
-            None if transport == Transport::Icmp => (destination, 0),
-            None => (destination, probe.flow.port?),
-            Some(route) => self.through_service(route, destination, &from)?,
-        };
-        Some(Probe::new(transport, from, address, port).from_address(source))
-    }
-
-    /// Where a client sends to for a Service: its address inside the cluster, a node port from outside.
-    fn through_service(
-        &self,
-        route: &endpoint::ServiceRoute,
-        backend: IpAddr,
-        from: &Place,
-    ) -> Option<(IpAddr, u16)> {
-        let service = self.cluster.service(&route.key)?;
-        // With several backends the kernel chooses, and an answer would be about any of them.
-        let [pod] = &*self.backends(service) else { return None };
-        let same_family = |ip: &&IpAddr| ip.is_ipv4() == backend.is_ipv4();
-        if *from != Place::Outside {
-            return Some((*service.cluster_ips.iter().find(same_family)?, route.port));
-        }
-        // On the backend's own node, so that the true client is seen.
-        let node = self.cluster.node(pod.node.as_deref()?)?;
-        let port = service.ports.iter().find(|port| port.port == route.port)?.node_port?;
-        Some((*node.addresses.iter().find(same_family)?, port))
     }
 }
 

@@ -51,6 +51,19 @@ pub fn load(folder: &Path) -> Result<Scenario, LoadError> {
     Err(LoadError::Faults { folder: folder.to_owned(), faults })
 }
 
+/// Reads a folder of manifests.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_cluster(folder: &Path) -> Result<Cluster, LoadError> {
+    let mut faults = Vec::new();
+    let cluster = read_manifests(folder, &mut faults)?;
+    if faults.is_empty() {
+        return Ok(cluster);
+    }
+    Err(LoadError::Faults { folder: folder.to_owned(), faults })
+}
+
 /// The objects of all files of a folder, in the order of the files' names.
 fn read_manifests(folder: &Path, faults: &mut Vec<String>) -> Result<Cluster, LoadError> {
     let error = |source| LoadError::Read { path: folder.to_owned(), source };

@@ -7,7 +7,7 @@ mod load;
 mod model;
 mod simulator;
 
-pub use load::{LoadError, load};
+pub use load::{LoadError, load, load_cluster};
 pub use model::Model;
 pub use simulator::Simulator;
 
