@@ -93,6 +93,7 @@ impl Refusal {
                 "chains would call each other in a circle, or more than 16 deep"
             }
             (Errno::EPROTO, Object::Rule { .. }) => "this kernel has no conntrack for this family",
+            (Errno::EPERM, _) => "the table is owned by another process (flags owner)",
             (Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP, _) => "this kernel does not support it",
             (errno, _) => errno.desc(),
         }

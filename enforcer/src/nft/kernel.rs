@@ -266,9 +266,6 @@ fn refused(
                 _ => unusable(errno),
             };
         };
-        if errno == Errno::EPERM {
-            return Error::Permission;
-        }
         let object = delta
             .ops
             .get(sent.op)

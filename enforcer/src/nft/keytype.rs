@@ -97,6 +97,7 @@ pub(super) fn set_userdata(spec: &SetSpec) -> Vec<u8> {
     let concatenated = spec.key.len() > 1;
     let order = match *spec.key {
         [DataType::IfIndex] => HOST_ORDER,
+        [DataType::InetProto] => NO_BYTE_ORDER,
         [_] => NETWORK_ORDER,
         _ => NO_BYTE_ORDER,
     };
@@ -177,4 +178,77 @@ pub(super) fn element_comment(mut userdata: &[u8]) -> Option<&str> {
         userdata = &rest[value.len()..];
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DataType::{EtherAddr, Icmpv6Type, IfIndex, InetProto, InetService, Ipv4Addr, Ipv6Addr, NdTarget};
+
+    /// Taken from `nft --debug=mnl`, version 1.0.6.
+    #[test]
+    fn set_userdata_is_nfts_own() {
+        let target = "000407000000 011e 000400000000 010400000000 020403000000 030440000000 040480000000";
+        let raw = |index: &str| format!("{index}26 {target}");
+        for (spec, hex) in [
+            (SetSpec::plain(&[Ipv4Addr]), "000402000000".into()),
+            (SetSpec::plain(&[Icmpv6Type]), "000402000000".into()),
+            (SetSpec::plain(&[IfIndex]), "000401000000".into()),
+            (SetSpec::plain(&[InetProto]), "000400000000".into()),
+            (SetSpec::plain(&[Ipv4Addr]).with_verdicts(), "000402000000 010400000000 060400000000".into()),
+            (
+                SetSpec::plain(&[Ipv4Addr, InetProto, InetService]),
+                "000400000000 0308 00040d000000 0100".into(),
+            ),
+            (
+                SetSpec::plain(&[Ipv4Addr, InetService]).with_verdicts(),
+                "000400000000 010400000000 0308 00040d000000 0100 060400000000".into(),
+            ),
+            (SetSpec::plain(&[NdTarget]), format!("000402000000 {}", raw("03"))),
+            (
+                SetSpec::plain(&[IfIndex, NdTarget]),
+                format!(
+                    "000400000000 0340 00040d000000 0138 000e 000409000000 0106 000404000000 {}",
+                    raw("01")
+                ),
+            ),
+            (
+                SetSpec::plain(&[Ipv6Addr, NdTarget]),
+                format!(
+                    "000400000000 0346 00040d000000 013e 0014 000407000000 010c 00040d000000 010408000000 {}",
+                    raw("01")
+                ),
+            ),
+            (
+                SetSpec::plain(&[EtherAddr, NdTarget]),
+                format!(
+                    "000400000000 0346 00040d000000 013e 0014 000407000000 010c 000411000000 010402000000 {}",
+                    raw("01")
+                ),
+            ),
+        ] {
+            let shown: String = set_userdata(&spec).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(shown, hex.replace(' ', ""), "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_type_is_read_back() {
+        for key in [&[Ipv4Addr][..], &[IfIndex, EtherAddr, Ipv6Addr], &[NdTarget], &[Icmpv6Type, InetService]]
+        {
+            let len = u32::try_from(key_len(key)).unwrap();
+            assert_eq!(key_parts(key_type(key), len).as_deref(), Some(key));
+            assert_eq!(key_parts(key_type(key), len + 4), None);
+        }
+        assert_eq!(key_type(&[Ipv4Addr, InetProto, InetService]), 0x730d);
+        assert_eq!(key_parts(0, 0), None);
+    }
+
+    #[test]
+    fn a_comment_is_read_back_whatever_stands_beside_it() {
+        let both = element_userdata(Some("default/web"), true);
+        assert_eq!(element_comment(&both), Some("default/web"));
+        assert_eq!(element_comment(&element_userdata(None, true)), None);
+        assert_eq!(element_comment(&both[..5]), None);
+    }
 }

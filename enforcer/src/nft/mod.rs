@@ -1,7 +1,7 @@
 //! The kernel's nf_tables and conntrack over netlink: one atomic batch a revision, a typed read-back, notifications.
 //!
-//! Messages to nf_tables are built by libnftnl, the library that `nft` itself uses; what comes back is read by [`wire`] and
-//! [`decode`](parse) in safe Rust, from bytes alone. Neither can hide a mistake of the other: a test loads every statement
+//! Messages to nf_tables are built by libnftnl, the library that `nft` itself uses; what comes back is read
+//! ([`parse`]) in safe Rust, from bytes alone. Neither can hide a mistake of the other: a test loads every statement
 //! and reads it back as the same value.
 
 mod backend;

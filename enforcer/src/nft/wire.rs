@@ -223,3 +223,71 @@ impl Request {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    /// A refusal as the kernel sends it with `NETLINK_CAP_ACK` and `NETLINK_EXT_ACK`.
+    fn refusal(errno: i32, quoted: &[u8], flags: u16, words: &str) -> Vec<u8> {
+        let mut payload = errno.to_ne_bytes().to_vec();
+        payload.extend(quoted);
+        let attributes = Request(Vec::new())
+            .with_text(NLMSGERR_ATTR_MSG, words)
+            .with(NLMSGERR_ATTR_OFFS, &20u32.to_ne_bytes());
+        payload.extend(attributes.0);
+        let mut bytes = Vec::new();
+        bytes.extend(u32::try_from(HEADER + payload.len()).unwrap().to_ne_bytes());
+        bytes.extend([2u16, flags].map(u16::to_ne_bytes).concat());
+        bytes.extend([7u32, 9].map(u32::to_ne_bytes).concat());
+        bytes.extend(payload);
+        bytes
+    }
+
+    #[test]
+    fn a_refusal_is_read_with_its_words_and_its_place() {
+        let request = Request::new(0xa00, 1, 42, 1).with_text(1, "palisade").finish();
+        for (quoted, flags) in
+            [(&request[..HEADER], NLM_F_ACK_TLVS | NLM_F_CAPPED), (&request, NLM_F_ACK_TLVS)]
+        {
+            let bytes = refusal(-17, quoted, flags, "no");
+            let message = Messages(&bytes).next().unwrap().unwrap();
+            let want =
+                Acknowledgement { sequence: 42, errno: 17, message: Some("no".into()), offset: Some(20) };
+            assert_eq!(Acknowledgement::read(&message), Ok(want));
+        }
+    }
+
+    #[test]
+    fn attributes_are_read_as_they_were_written() {
+        let request = Request::new(0xa00, 5, 1, 7).with_text(1, "abc").with(0x8002, &[0, 0, 1, 0]).finish();
+        let message = Messages(&request).next().unwrap().unwrap();
+        assert_eq!((message.kind, message.flags, message.sequence, message.family()), (0xa00, 5, 1, 7));
+        let attributes = message.attributes().unwrap();
+        assert_eq!(
+            (attributes.text(1), attributes.u32(2), attributes.u64(2)),
+            (Some("abc"), Some(256), None)
+        );
+        assert_eq!(attributes.iter().count(), 2);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes in vec(any::<u8>(), 0..200), len in 0u8..220) {
+            if let Some(first) = bytes.get_mut(..4) {
+                first.copy_from_slice(&u32::from(len).to_ne_bytes());
+            }
+            for message in Messages(&bytes).flatten() {
+                Acknowledgement::read(&message).ok();
+                let Ok(attributes) = message.attributes() else { continue };
+                for (kind, _) in attributes.iter() {
+                    attributes.nested(kind).ok();
+                    attributes.text(kind);
+                }
+            }
+        }
+    }
+}

@@ -2,7 +2,12 @@
 
 use crate::{rulesets::everything, support::*};
 use compiler::ir::*;
-use enforcer::nft::{Backend, Kernel, Object};
+use enforcer::nft::{Backend, Error, Kernel, Object};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 fn loaded() -> Kernel {
     let mut kernel = Kernel::open().unwrap();
@@ -138,5 +143,38 @@ fn counters_are_read_by_name() {
             Object::Counter { family: Family::Inet, name: "unused".into() }.to_string(),
             "counter unused of inet palisade"
         );
+    });
+}
+
+/// `flags owner`: as long as its maker lives, nobody else can change the table.
+#[test]
+fn a_table_owned_by_another_process_is_refused_as_such() {
+    in_namespace(|| {
+        let mut owner =
+            Command::new("nft").arg("-i").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut orders = owner.stdin.take().unwrap();
+        writeln!(orders, "add table inet palisade {{ flags owner; }}").unwrap();
+        let mut kernel = Kernel::open().unwrap();
+        let start = Instant::now();
+        let dump = loop {
+            let dump = kernel.dump().unwrap();
+            if !dump.foreign.is_empty() {
+                break dump;
+            }
+            assert!(start.elapsed().as_secs() < 10, "nft has made no table");
+        };
+        assert_eq!(dump.foreign[0].object, Object::Table { family: Family::Inet });
+        match kernel.commit(&dump.delta_to(&everything()), None) {
+            Err(Error::Refused(refusals)) => {
+                assert_eq!(refusals[0].object, Object::Table { family: Family::Inet });
+                assert!(refusals[0].to_string().contains("owned by another process"), "{}", refusals[0]);
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(orders);
+        owner.wait().unwrap();
+        // The kernel takes the table away with its owner.
+        kernel.commit(&from_nothing(&everything()), None).unwrap();
+        assert_holds(&mut kernel, &everything());
     });
 }

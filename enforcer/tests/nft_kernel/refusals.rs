@@ -254,6 +254,24 @@ fn good_operations_around_a_bad_one_leave_no_trace() {
     assert_refused(ops, &Object::Chain { family: FAMILY, name: name("deny") }, Errno::EBUSY);
 }
 
+/// More refusals than the socket has room for: it is a refusal all the same, and the socket can be used again.
+#[test]
+fn a_flood_of_refusals_is_a_refusal() {
+    in_namespace(|| {
+        let mut kernel = Kernel::open().unwrap();
+        kernel.commit(&from_nothing(&everything()), None).unwrap();
+        let gone = |n| Op::DeleteCounter { family: FAMILY, name: format!("c{n}").into() };
+        match kernel.commit(&Delta { ops: (0..60_000).map(gone).collect() }, None) {
+            Err(Error::Refused(refusals)) => {
+                assert_eq!(refusals[0].object, Object::Counter { family: FAMILY, name: name("c0") });
+                assert!(refusals.len() < 60_000, "the buffer has room for all of them: make it more");
+            }
+            other => panic!("{other:?}"),
+        }
+        kernel.commit(&Delta { ops: vec![add("nodes6", vec![(v4("fd00::77"), None)])] }, None).unwrap();
+    });
+}
+
 #[test]
 fn a_stale_generation_is_told_apart_from_a_refusal() {
     in_namespace(|| {
