@@ -20,6 +20,8 @@ pub(crate) struct Desired {
 /// What touched objects were at the last commit; `None` = they were not there.
 #[derive(Debug, Default)]
 struct Journal {
+    /// Whether the table was there, if it has been made or removed since. If it was, nothing of it is left: what follows
+    /// tells of the table that has taken its place.
     table: Option<bool>,
     counters: HashMap<Name, bool>,
     sets: HashMap<Name, Option<SetSpec>>,
@@ -43,6 +45,16 @@ impl Desired {
             Table::default()
         });
         (table, journal)
+    }
+
+    fn remove_table(&mut self, family: Family) {
+        if self.ruleset.tables.remove(&family).is_none() {
+            return;
+        }
+        let was_there = self.journal.remove(&family).and_then(|journal| journal.table) != Some(false);
+        if was_there {
+            self.journal.insert(family, Journal { table: Some(true), ..Journal::default() });
+        }
     }
 
     /// Makes an empty set unless one of that name is there.
@@ -124,6 +136,10 @@ impl Desired {
     pub(crate) fn replace_fixed(&mut self, old: &Ruleset, new: &Ruleset) {
         let none = Table::default();
         for family in Family::BOTH {
+            if !new.tables.contains_key(&family) {
+                self.remove_table(family);
+                continue;
+            }
             let [old, new] = [old, new].map(|ruleset| ruleset.tables.get(&family).unwrap_or(&none));
             for name in old.chains.keys().filter(|name| !new.chains.contains_key(*name)) {
                 self.remove_chain(family, name);
@@ -157,11 +173,13 @@ impl Desired {
     pub(crate) fn take_delta(&mut self) -> Delta {
         let mut batch = Batch::default();
         for (family, journal) in std::mem::take(&mut self.journal) {
-            if journal.table == Some(false) {
+            if journal.table == Some(true) {
+                batch.push(Op::DeleteTable { family });
+            }
+            let Some(table) = self.ruleset.tables.get(&family) else { continue };
+            if journal.table.is_some() {
                 batch.push(Op::AddTable { family });
             }
-            let empty = Table::default();
-            let table = self.ruleset.tables.get(&family).unwrap_or(&empty);
             journal.into_ops(family, table, &mut batch);
         }
         batch.into_delta()

@@ -223,6 +223,28 @@ proptest! {
     }
 
     #[test]
+    fn settings_may_come_and_go(events in events(), guards in prop::collection::vec(any::<bool>(), 1..6)) {
+        let mut compiler = Compiler::new(config());
+        let mut kernel = Ruleset::default();
+        let last = *guards.last().expect("at least one");
+        for (n, guard) in guards.into_iter().enumerate() {
+            compiler.set_config(Config { source_guard: guard, ..config() });
+            events.iter().skip(n * 8).take(8).for_each(|event| compiler.apply(event.clone()));
+            if n % 2 == 0 {
+                apply(&mut kernel, &compiler.commit());
+                prop_assert_eq!(&kernel, compiler.ruleset());
+            }
+        }
+        events.iter().for_each(|event| compiler.apply(event.clone()));
+        settle(&mut compiler, &mut kernel);
+        let mut fresh = Compiler::new(Config { source_guard: last, ..config() });
+        let mut other = Ruleset::default();
+        state(&events).into_iter().for_each(|event| fresh.apply(event));
+        settle(&mut fresh, &mut other);
+        prop_assert!(kernel == other, "{:#?}", compiler::delta::diff(&other, &kernel));
+    }
+
+    #[test]
     fn an_event_and_its_undoing_cost_nothing(events in events(), change in strategies::change()) {
         let mut compiler = Compiler::new(config());
         events.iter().for_each(|event| compiler.apply(event.clone()));
