@@ -76,6 +76,15 @@ pub fn with_checksum6(packet: Vec<u8>, place: usize, sum: u16) -> Vec<u8> {
     with_bytes(packet, 40 + place, &sum.to_be_bytes())
 }
 
+/// An IPv4 packet that no router may cut: with the flag DF.
+#[must_use]
+pub fn unfragmented(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[6] |= 0x40;
+    let header = with_bytes(packet, 10, &[0, 0]);
+    let sum = craft::checksum(&header[..20]);
+    with_bytes(header, 10, &sum.to_be_bytes())
+}
+
 fn with_bytes(mut packet: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
     packet[at..at + bytes.len()].copy_from_slice(bytes);
     packet
