@@ -19,6 +19,11 @@ impl Fields {
         Self(fields)
     }
 
+    /// Whether the object has a field.
+    pub(super) fn has(&self, path: &FieldPath) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// The place of a field, or of the innermost structure that would hold it.
     pub(super) fn nearest(&self, path: &FieldPath) -> Option<Mark> {
         let mut path = path.clone();

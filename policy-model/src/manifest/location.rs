@@ -63,6 +63,12 @@ impl<T> Located<T> {
         (value, Located { value: (), location, names_namespace, fields })
     }
 
+    /// Whether the text has this field. Kinds other than NetworkPolicy know no fields.
+    #[must_use]
+    pub fn has_field(&self, path: &FieldPath) -> bool {
+        self.fields.has(path)
+    }
+
     /// Where a field stands: its value if that is a scalar, else its key or the beginning of the list item.
     ///
     /// A field that is not in the text is where the innermost structure that would hold it is. Kinds other than

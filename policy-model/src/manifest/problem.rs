@@ -24,6 +24,12 @@ pub struct Problem {
 impl std::error::Error for Problem {}
 
 impl Problem {
+    /// Whether the object has a field that its kind does not have.
+    #[must_use]
+    pub fn is_unknown_field(&self) -> bool {
+        self.message == super::schema::NO_SUCH_FIELD
+    }
+
     /// The problem without its place: `NetworkPolicy prod/db: spec.podSelecter: there is no such field`.
     #[must_use]
     pub fn headline(&self) -> String {

@@ -73,6 +73,9 @@ const SELECTOR: Shape = Fields(&[
     ("matchExpressions", List(&Fields(&[("key", Text), ("operator", Text), ("values", List(&Text))]))),
 ]);
 
+/// What is said about an unknown field.
+pub(super) const NO_SUCH_FIELD: &str = "there is no such field";
+
 /// A field that does not fit.
 pub(super) struct Misfit {
     pub(super) path: FieldPath,
@@ -154,7 +157,7 @@ impl Checker {
                 None => {
                     let help = Some(self.where_instead(&entry.key, fields));
                     let path = path.field(entry.key.clone());
-                    let message = "there is no such field".to_owned();
+                    let message = NO_SUCH_FIELD.to_owned();
                     self.misfits.push(Misfit { path, at: entry.at, value: None, message, help });
                 }
             }

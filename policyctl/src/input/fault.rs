@@ -13,6 +13,18 @@ pub struct Fault {
     /// The file's name, and the place within it if there is one.
     file: String,
     mark: Option<Mark>,
+    kind: FaultKind,
+}
+
+/// What is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A whole file or document.
+    Document,
+    /// An object that has a field which its kind does not have.
+    UnknownField,
+    /// An object that an API server would refuse for another reason.
+    Object,
 }
 
 #[derive(Debug)]
@@ -24,7 +36,7 @@ struct Mark {
 impl Fault {
     /// A file that cannot be used at all.
     pub(super) fn file(name: &str, message: String, help: Option<String>) -> Self {
-        Self { message: format!("{name}: {message}"), help, file: name.to_owned(), mark: None }
+        Self { message: format!("{name}: {message}"), help, file: name.to_owned(), mark: None, kind: FaultKind::Document }
     }
 
     /// A document or object of a text.
@@ -32,7 +44,24 @@ impl Fault {
         let file = problem.location.file.to_string();
         let source = NamedSource::new(&*problem.location.file, text.clone());
         let mark = Some(Mark { source, location: problem.location.clone() });
-        Self { message: problem.headline(), help: problem.help, file, mark }
+        let kind = match &problem.object {
+            None => FaultKind::Document,
+            Some(_) if problem.is_unknown_field() => FaultKind::UnknownField,
+            Some(_) => FaultKind::Object,
+        };
+        Self { message: problem.headline(), help: problem.help, file, mark, kind }
+    }
+
+    /// What is at fault.
+    #[must_use]
+    pub fn kind(&self) -> FaultKind {
+        self.kind
+    }
+
+    /// The file, and the place within it where there is one.
+    #[must_use]
+    pub fn location(&self) -> (&str, Option<&Location>) {
+        (&self.file, self.mark.as_ref().map(|mark| &mark.location))
     }
 
     /// `file:line:column` if there is a place, else the file.

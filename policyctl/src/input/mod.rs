@@ -10,7 +10,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use fault::{Fault, Warning};
+pub use fault::{Fault, FaultKind, Warning};
 pub use read::{InputError, Source};
 pub use snapshot::{POD, Snapshot, workload_name};
 

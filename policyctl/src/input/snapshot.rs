@@ -46,6 +46,12 @@ impl Snapshot {
         self.policies.get(policy).map(|located| located.field(field))
     }
 
+    /// Whether the text of a policy has a field; no if the policy does not come from a file.
+    #[must_use]
+    pub fn has_field(&self, policy: &ObjectKey, field: &FieldPath) -> bool {
+        self.policies.get(policy).is_some_and(|located| located.has_field(field))
+    }
+
     /// Whether this pod is a workload's template.
     #[must_use]
     pub fn is_template(&self, pod: &ObjectKey) -> bool {

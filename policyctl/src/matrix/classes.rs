@@ -16,10 +16,10 @@ use std::{
 
 /// What a policy can see of a policed pod apart from its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kind {
-    pub(super) namespace: Arc<str>,
-    pub(super) labels: Labels,
-    pub(super) ports: Vec<NamedPort>,
+pub(crate) struct Kind {
+    pub(crate) namespace: Arc<str>,
+    pub(crate) labels: Labels,
+    pub(crate) ports: Vec<NamedPort>,
 }
 
 /// One end of a connection: every party that gets the same answers, whoever is at the other end.

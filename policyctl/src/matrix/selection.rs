@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Kinds by label and by namespace.
-pub(super) struct Selection<'a> {
+pub(crate) struct Selection<'a> {
     kinds: &'a [Kind],
     by_label: HashMap<(&'a str, &'a str), Vec<usize>>,
     namespaces: BTreeMap<&'a str, (Cow<'a, Labels>, Vec<usize>)>,
@@ -21,13 +21,13 @@ pub(super) struct Selection<'a> {
 
 /// The namespaces that a peer looks into.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     Own(Arc<str>),
     Labelled(Selector),
 }
 
 impl<'a> Selection<'a> {
-    pub(super) fn new(cluster: &'a Cluster, kinds: &'a [Kind]) -> Self {
+    pub(crate) fn new(cluster: &'a Cluster, kinds: &'a [Kind]) -> Self {
         let mut by_label: HashMap<_, Vec<usize>> = HashMap::new();
         let mut namespaces = BTreeMap::new();
         for (index, kind) in kinds.iter().enumerate() {
@@ -43,7 +43,7 @@ impl<'a> Selection<'a> {
     }
 
     /// The kinds that match, each once.
-    pub(super) fn matching(&self, scope: &Scope, pods: &Selector) -> Vec<usize> {
+    pub(crate) fn matching(&self, scope: &Scope, pods: &Selector) -> Vec<usize> {
         let in_scope = |namespace: &str| match scope {
             Scope::Own(own) => **own == *namespace,
             Scope::Labelled(selector) => {
