@@ -3,108 +3,12 @@
 //!
 //! `cargo bench -p compiler --bench compile [-- --large]`; `--large` adds 100,000 pods and 10,000 policies.
 
+mod cluster;
+
+use cluster::{APPS, LOCAL_PODS, NODE, Size, changes, label, pod, policy};
 use compiler::{Compiler, Event, config::Config};
-use policy_model::{
-    cluster::Change,
-    labels::Labels,
-    object::{NamedPort, Namespace, ObjectKey, Pod, Protocol},
-    policy::{NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
-    selector::{Requirement, Selector},
-};
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::{Duration, Instant},
-};
-
-const NODE: &str = "node-0";
-const LOCAL_PODS: usize = 110;
-const APPS: usize = 20;
-
-/// A cluster with this many pods, one namespace for every hundred, and this many policies spread over them.
-struct Size {
-    pods: usize,
-    policies: usize,
-}
-
-fn label(key: &str, value: String) -> (String, String) {
-    (key.to_owned(), value)
-}
-
-fn pod(size: &Size, i: usize, version: usize) -> Pod {
-    let namespaces = size.pods.div_ceil(100);
-    // Local pods are spread over the cluster.
-    let local =
-        i.is_multiple_of((size.pods / LOCAL_PODS).max(1)) && i / (size.pods / LOCAL_PODS).max(1) < LOCAL_PODS;
-    let node = if local { NODE.to_owned() } else { format!("node-{}", 1 + i % (size.pods / 100).max(1)) };
-    let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 128, 0, 0)) + i as u32);
-    let v6 = Ipv6Addr::from(0xfd00_0010_0244_0000_0000_0000_0000_0000_u128 + i as u128);
-    let labels: Labels = [
-        label("app", format!("app-{}", i / namespaces % APPS)),
-        label("tier", format!("tier-{}", i / namespaces % 3)),
-        label("pod-template-hash", format!("{:08x}", (i / 5) * 2_654_435_761)),
-        label("version", format!("v{version}")),
-    ]
-    .into_iter()
-    .collect();
-    Pod {
-        key: ObjectKey::new(format!("ns-{}", i % namespaces), format!("pod-{i}")),
-        labels,
-        ips: [IpAddr::V4(v4), IpAddr::V6(v6)].into_iter().collect(),
-        node: Some(node.into()),
-        host_network: false,
-        terminal: false,
-        ports: vec![NamedPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
-        owner: None,
-    }
-}
-
-fn is(key: &str, value: String) -> Selector {
-    Selector::new([Requirement::In(key.into(), [value.into()].into())])
-}
-
-/// The usual mix: an app reached by another app of its namespace, by a namespace, by an address range; and its egress.
-fn policy(size: &Size, i: usize) -> NetworkPolicy {
-    let namespaces = size.pods.div_ceil(100);
-    let port = |protocol, port| PolicyPort { protocol, port: PortMatch::Range(port, port) };
-    let app = |n: usize| Peer::Pods { namespaces: None, pods: is("app", format!("app-{}", n % APPS)) };
-    let namespace = Peer::Pods {
-        namespaces: Some(is("team", format!("team-{}", i % 50))),
-        pods: is("tier", format!("tier-{}", i % 3)),
-    };
-    let block = Peer::IpBlock {
-        cidr: "192.168.0.0/16".parse().expect("a constant"),
-        except: vec![format!("192.168.{}.0/24", i % 250).parse().expect("a constant")],
-    };
-    let ingress = vec![
-        Rule { peers: vec![app(i + 1), app(i + 2)], ports: vec![port(Protocol::Tcp, 8080)] },
-        Rule { peers: vec![namespace], ports: vec![port(Protocol::Tcp, 8080), port(Protocol::Tcp, 9090)] },
-        Rule { peers: vec![block], ports: vec![] },
-    ];
-    let egress = vec![
-        Rule { peers: vec![app(i + 3)], ports: vec![] },
-        Rule { peers: vec![], ports: vec![port(Protocol::Udp, 53), port(Protocol::Tcp, 53)] },
-    ];
-    NetworkPolicy {
-        key: ObjectKey::new(format!("ns-{}", i % namespaces), format!("policy-{i}")),
-        pod_selector: is("app", format!("app-{}", (i / namespaces) % APPS)),
-        ingress: Some(ingress),
-        egress: i.is_multiple_of(2).then_some(egress),
-    }
-}
-
-fn namespaces(size: &Size) -> impl Iterator<Item = Namespace> {
-    (0..size.pods.div_ceil(100)).map(|i| {
-        Namespace::new(format!("ns-{i}"), &[label("team", format!("team-{}", i % 50))].into_iter().collect())
-    })
-}
-
-fn changes(size: &Size) -> Vec<Change> {
-    namespaces(size)
-        .map(Change::Namespace)
-        .chain((0..size.pods).map(|i| Change::Pod(pod(size, i, 0))))
-        .chain((0..size.policies).map(|i| Change::Policy(policy(size, i))))
-        .collect()
-}
+use policy_model::{cluster::Change, object::Namespace};
+use std::time::{Duration, Instant};
 
 fn compile(changes: Vec<Change>) -> Compiler {
     let mut compiler = Compiler::new(Config::new(NODE, "cni0"));
@@ -148,8 +52,9 @@ const EVENTS: &[(&str, Episode)] = &[
         one(c, Change::Pod(changed));
     }),
     ("a local pod changes its app", |c, size, n| {
+        // After the last round it is what it was.
         let mut changed = pod(size, 0, 0);
-        changed.labels = changed.labels.with("app", &format!("app-{}", n % APPS));
+        changed.labels = changed.labels.with("app", &format!("app-{}", (n + 1) % APPS));
         one(c, Change::Pod(changed));
     }),
     ("a remote pod goes and comes", |c, size, _| {
@@ -161,6 +66,17 @@ const EVENTS: &[(&str, Episode)] = &[
         let policy = policy(size, 0);
         one(c, Change::PolicyDeleted(policy.key.clone()));
         one(c, Change::Policy(policy));
+    }),
+    ("a policy with a selector over all namespaces comes and goes", |c, size, n| {
+        let mut policy = policy(size, 0);
+        policy.key.name = "everywhere".into();
+        let hash = format!("{:08x}", (n / 5) * 2_654_435_761);
+        let peer =
+            Peer::Pods { namespaces: Some(Selector::everything()), pods: is("pod-template-hash", hash) };
+        policy.ingress = Some(vec![Rule { peers: vec![peer], ports: vec![] }]);
+        let key = policy.key.clone();
+        one(c, Change::Policy(policy));
+        one(c, Change::PolicyDeleted(key));
     }),
     ("a namespace of 100 pods changes its team", |c, size, n| {
         let team = [label("team", format!("team-{}", n % 50))].into_iter().collect();
@@ -214,6 +130,6 @@ fn main() {
             .zip(&sizes)
             .map(|(time, size)| format!("{:>7}: {time:>8.1?} x{:.2}", size.pods, time.as_secs_f64() / base))
             .collect();
-        println!("  {name:<52} {}", columns.join("   "));
+        println!("  {name:<60} {}", columns.join("   "));
     }
 }

@@ -74,6 +74,10 @@ impl Compiler {
         if resolves_anew || state.labels != labels || state.local != local {
             self.dirty.locals.insert(key);
         }
+        if state.labels != labels {
+            self.postings.remove(id, &state.labels);
+            self.postings.insert(id, &labels);
+        }
         let old_labels = std::mem::replace(&mut state.labels, labels);
         state.local = local;
         state.ips = pod.ips;
@@ -118,6 +122,7 @@ impl Compiler {
         if let Some(namespace) = self.namespaces.get_mut(&key.0) {
             namespace.pods.remove(id);
         }
+        self.postings.remove(id, &pod.labels);
         self.interner.release_labels(&pod.labels);
         self.drop_namespace_if_unused(key.0);
         self.gone.push(key);

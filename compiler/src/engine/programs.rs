@@ -9,6 +9,7 @@ use crate::{
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy_model::{portset::PortSet, reach::Reach, selector::Selector};
+use roaring::RoaringBitmap;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 impl Compiler {
@@ -87,22 +88,30 @@ impl Compiler {
     fn make_selector(&mut self, key: SelectorKey) -> SelectorId {
         let namespaces = self.namespaces.iter().map(|(&name, state)| (name, &state.labels));
         let id = self.selectors.add(key, &mut self.interner, namespaces);
-        for namespace in self.selectors.namespaces_of(id) {
-            let Some(state) = self.namespaces.get(&namespace) else { continue };
-            for pod_id in &state.pods {
-                let Some(pod) = self.pods.get_mut(pod_id as usize) else { continue };
-                let row = PodRow { namespace, labels: &pod.labels };
-                if self.selectors.selects(id, &row) {
-                    if let Err(at) = pod.selectors.binary_search(&id) {
-                        pod.selectors.insert(at, id);
-                    }
-                    if let Some(entry) = self.selectors.get_mut(id) {
-                        entry.members.insert(pod_id);
-                    }
+        for pod_id in self.possible_members(id) {
+            let Some(pod) = self.pods.get_mut(pod_id as usize) else { continue };
+            let row = PodRow { namespace: pod.key.0, labels: &pod.labels };
+            if self.selectors.selects(id, &row) {
+                if let Err(at) = pod.selectors.binary_search(&id) {
+                    pod.selectors.insert(at, id);
+                }
+                if let Some(entry) = self.selectors.get_mut(id) {
+                    entry.members.insert(pod_id);
                 }
             }
         }
         id
+    }
+
+    /// Pods among which all members of a selector are: by label or by namespace, whichever are fewer.
+    fn possible_members(&self, id: SelectorId) -> RoaringBitmap {
+        let scope = self.selectors.namespaces_of(id);
+        let in_scope =
+            || scope.iter().filter_map(|namespace| self.namespaces.get(namespace)).map(|n| &n.pods);
+        let most = in_scope().map(RoaringBitmap::len).sum();
+        self.selectors
+            .narrowed(id, &self.postings, most)
+            .unwrap_or_else(|| in_scope().fold(RoaringBitmap::new(), |all, pods| all | pods))
     }
 
     /// Removes programs that were without use at the last commit and still are.

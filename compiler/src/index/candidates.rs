@@ -61,14 +61,18 @@ impl Tests {
         self.0.iter().all(|test| test.holds(labels))
     }
 
+    /// Every label key with the values of which an object must have one.
+    pub(crate) fn required(&self) -> impl Iterator<Item = (Symbol, &[Symbol])> {
+        self.0.iter().filter_map(|test| match test {
+            Test::In(key, values) => Some((*key, &**values)),
+            _ => None,
+        })
+    }
+
     /// The pairs, or else the key, of which an object must have one for the selector to match it.
     fn most_selective(&self) -> Drawer {
-        let values = self.0.iter().filter_map(|test| match test {
-            Test::In(key, values) => Some((*key, values)),
-            _ => None,
-        });
-        if let Some((key, values)) = values.min_by_key(|(_, values)| values.len()) {
-            return Drawer::Pairs(key, values.clone());
+        if let Some((key, values)) = self.required().min_by_key(|(_, values)| values.len()) {
+            return Drawer::Pairs(key, values.into());
         }
         let key = self.0.iter().find_map(|test| match test {
             Test::Exists(key) => Some(*key),

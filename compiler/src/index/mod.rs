@@ -2,10 +2,12 @@
 
 mod candidates;
 mod intern;
+mod postings;
 mod selectors;
 
 pub(crate) use candidates::{Candidates, Tests};
 pub(crate) use intern::{Interner, Symbol};
+pub(crate) use postings::Postings;
 pub(crate) use selectors::{PodRow, SelectorId, Selectors};
 pub use selectors::{Scope, SelectorKey};
 

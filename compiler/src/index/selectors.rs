@@ -1,6 +1,6 @@
 //! Peer selectors in use, each once, with the pods that it selects.
 
-use super::{Candidates, Interner, Row, Symbol, candidates::Tests};
+use super::{Candidates, Interner, Postings, Row, Symbol, candidates::Tests};
 use policy_model::selector::Selector;
 use roaring::RoaringBitmap;
 use slab::Slab;
@@ -167,6 +167,15 @@ impl Selectors {
         }
         entry.tests.release(interner);
         entry.members
+    }
+
+    /// The fewest pods that are certain to hold all members of a selector, if its labels narrow them down to less than
+    /// `most`.
+    pub(crate) fn narrowed(&self, id: SelectorId, postings: &Postings, most: u64) -> Option<RoaringBitmap> {
+        let required = self.get(id)?.tests.required();
+        let lists = required.map(|(key, values)| postings.with(key, values));
+        let (_, pods) = lists.min_by_key(|(count, _)| *count).filter(|(count, _)| *count < most)?;
+        Some(pods())
     }
 
     /// The namespaces that a selector looks into.

@@ -1,0 +1,106 @@
+//! The cluster that the benches of the compiler and of the enforcer work on.
+
+use policy_model::{
+    cluster::Change,
+    labels::Labels,
+    object::{NamedPort, Namespace, ObjectKey, Pod, Protocol},
+    policy::{NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
+    selector::{Requirement, Selector},
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The node that is compiled for.
+pub(crate) const NODE: &str = "node-0";
+/// Pods on it.
+pub(crate) const LOCAL_PODS: usize = 110;
+/// Apps of a namespace.
+pub(crate) const APPS: usize = 20;
+
+/// A cluster with this many pods, one namespace for every hundred, and this many policies spread over them.
+pub(crate) struct Size {
+    pub(crate) pods: usize,
+    pub(crate) policies: usize,
+}
+
+/// A label.
+pub(crate) fn label(key: &str, value: String) -> (String, String) {
+    (key.to_owned(), value)
+}
+
+/// Pod number `i`; its version is a label that no selector names.
+pub(crate) fn pod(size: &Size, i: usize, version: usize) -> Pod {
+    let namespaces = size.pods.div_ceil(100);
+    // Local pods are spread over the cluster.
+    let local =
+        i.is_multiple_of((size.pods / LOCAL_PODS).max(1)) && i / (size.pods / LOCAL_PODS).max(1) < LOCAL_PODS;
+    let node = if local { NODE.to_owned() } else { format!("node-{}", 1 + i % (size.pods / 100).max(1)) };
+    let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 128, 0, 0)) + i as u32);
+    let v6 = Ipv6Addr::from(0xfd00_0010_0244_0000_0000_0000_0000_0000_u128 + i as u128);
+    let labels: Labels = [
+        label("app", format!("app-{}", i / namespaces % APPS)),
+        label("tier", format!("tier-{}", i / namespaces % 3)),
+        label("pod-template-hash", format!("{:08x}", (i / 5) * 2_654_435_761)),
+        label("version", format!("v{version}")),
+    ]
+    .into_iter()
+    .collect();
+    Pod {
+        key: ObjectKey::new(format!("ns-{}", i % namespaces), format!("pod-{i}")),
+        labels,
+        ips: [IpAddr::V4(v4), IpAddr::V6(v6)].into_iter().collect(),
+        node: Some(node.into()),
+        host_network: false,
+        terminal: false,
+        ports: vec![NamedPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
+        owner: None,
+    }
+}
+
+fn is(key: &str, value: String) -> Selector {
+    Selector::new([Requirement::In(key.into(), [value.into()].into())])
+}
+
+/// The usual mix: an app reached by another app of its namespace, by a namespace, by an address range; and its egress.
+pub(crate) fn policy(size: &Size, i: usize) -> NetworkPolicy {
+    let namespaces = size.pods.div_ceil(100);
+    let port = |protocol, port| PolicyPort { protocol, port: PortMatch::Range(port, port) };
+    let app = |n: usize| Peer::Pods { namespaces: None, pods: is("app", format!("app-{}", n % APPS)) };
+    let namespace = Peer::Pods {
+        namespaces: Some(is("team", format!("team-{}", i % 50))),
+        pods: is("tier", format!("tier-{}", i % 3)),
+    };
+    let block = Peer::IpBlock {
+        cidr: "192.168.0.0/16".parse().expect("a constant"),
+        except: vec![format!("192.168.{}.0/24", i % 250).parse().expect("a constant")],
+    };
+    let ingress = vec![
+        Rule { peers: vec![app(i + 1), app(i + 2)], ports: vec![port(Protocol::Tcp, 8080)] },
+        Rule { peers: vec![namespace], ports: vec![port(Protocol::Tcp, 8080), port(Protocol::Tcp, 9090)] },
+        Rule { peers: vec![block], ports: vec![] },
+    ];
+    let egress = vec![
+        Rule { peers: vec![app(i + 3)], ports: vec![] },
+        Rule { peers: vec![], ports: vec![port(Protocol::Udp, 53), port(Protocol::Tcp, 53)] },
+    ];
+    NetworkPolicy {
+        key: ObjectKey::new(format!("ns-{}", i % namespaces), format!("policy-{i}")),
+        pod_selector: is("app", format!("app-{}", (i / namespaces) % APPS)),
+        ingress: Some(ingress),
+        egress: i.is_multiple_of(2).then_some(egress),
+    }
+}
+
+fn namespaces(size: &Size) -> impl Iterator<Item = Namespace> {
+    (0..size.pods.div_ceil(100)).map(|i| {
+        Namespace::new(format!("ns-{i}"), &[label("team", format!("team-{}", i % 50))].into_iter().collect())
+    })
+}
+
+/// All of the cluster.
+pub(crate) fn changes(size: &Size) -> Vec<Change> {
+    namespaces(size)
+        .map(Change::Namespace)
+        .chain((0..size.pods).map(|i| Change::Pod(pod(size, i, 0))))
+        .chain((0..size.policies).map(|i| Change::Policy(policy(size, i))))
+        .collect()
+}
