@@ -6,6 +6,11 @@
 pub mod assertions;
 pub mod connect;
 pub mod endpoint;
+pub mod explain;
+pub mod fix;
 pub mod input;
+pub mod manifest;
 pub mod matrix;
+mod places;
 pub mod style;
+pub mod yaml;

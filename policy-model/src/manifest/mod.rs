@@ -22,6 +22,7 @@ mod tree;
 pub use location::{Located, Location};
 pub use object::{Object, Workload};
 pub use problem::{Problem, Skipped};
+pub use suggest::nearest;
 pub use tree::limits;
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! "Did you mean": the known name that is nearest to a misspelt one.
 
 /// The nearest of `known`, if it is near enough that it was probably meant.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_ascii_lowercase();
     // Longer texts are no misspelt field, and comparing takes time in proportion to the product of the lengths.
     if name.len() > 64 {

@@ -8,7 +8,7 @@ mod side;
 mod tests;
 
 pub use party::{Party, address_pairs, pod_addresses};
-pub use side::{ports_of_rule, side};
+pub use side::{Subject, is_peer, ports_between, ports_of_rule, side};
 
 use policy_model::{cluster::Cluster, object::Pod, policy::Direction, portset::PortSet};
 

@@ -14,6 +14,8 @@ pub struct Party<'a> {
     pub pods: Vec<&'a Pod>,
     /// `None` for a pod that has no address yet, and for a template.
     pub address: Option<IpAddr>,
+    /// Taken to be inside every block, to learn what depends on an address that nobody knows.
+    pub(super) anywhere: bool,
     /// The pod that it was made of, policed or not.
     named: Option<&'a ObjectKey>,
 }
@@ -22,7 +24,7 @@ impl<'a> Party<'a> {
     /// A pod at one of its addresses.
     #[must_use]
     pub fn of_pod(cluster: &'a Cluster, pod: &'a Pod, address: Option<IpAddr>) -> Self {
-        let mut party = Self { pods: Vec::new(), address, named: Some(&pod.key) };
+        let mut party = Self { pods: Vec::new(), address, anywhere: false, named: Some(&pod.key) };
         party.pods.extend(address.into_iter().flat_map(|address| cluster.claimants(address)));
         if pod.is_policed() {
             party.pods.push(pod);
@@ -35,7 +37,13 @@ impl<'a> Party<'a> {
     /// An address that is no pod's.
     #[must_use]
     pub fn outside(address: IpAddr) -> Self {
-        Self { pods: Vec::new(), address: Some(address), named: None }
+        Self { pods: Vec::new(), address: Some(address), anywhere: false, named: None }
+    }
+
+    /// A pod that is not in the cluster.
+    #[must_use]
+    pub fn imagined(pod: &'a Pod) -> Self {
+        Self { pods: vec![pod], address: None, anywhere: false, named: None }
     }
 
     /// An endpoint of `policy-model`. A pod that is not there is nobody.
@@ -47,9 +55,21 @@ impl<'a> Party<'a> {
             }
             Endpoint::Pod { key, address } => match cluster.pod(key) {
                 Some(pod) => Self::of_pod(cluster, pod, *address),
-                None => Self { pods: Vec::new(), address: *address, named: None },
+                None => Self { pods: Vec::new(), address: *address, anywhere: false, named: None },
             },
         }
+    }
+
+    /// The same end if one of its pods were alone at its address.
+    #[must_use]
+    pub fn alone(&self, pod: &'a Pod) -> Self {
+        Self { pods: vec![pod], ..self.clone() }
+    }
+
+    /// The same end, inside every block if nobody knows its address.
+    #[must_use]
+    pub fn at_best(&self) -> Self {
+        Self { anywhere: self.address.is_none(), ..self.clone() }
     }
 
     /// Whether policies have no say: a pod to itself, or a node to the pods that run on it.
@@ -70,7 +90,7 @@ impl<'a> Party<'a> {
 }
 
 /// Whether an address is one of the node that a pod runs on.
-pub(crate) fn runs_at(cluster: &Cluster, pod: &Pod, address: IpAddr) -> bool {
+fn runs_at(cluster: &Cluster, pod: &Pod, address: IpAddr) -> bool {
     let node = pod.node.as_ref().and_then(|name| cluster.node(name));
     node.is_some_and(|node| node.own_addresses().any(|own| own == address))
 }

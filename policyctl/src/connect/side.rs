@@ -3,7 +3,7 @@
 use super::Party;
 use policy_model::{
     cluster::Cluster,
-    object::{NamedPort, Pod},
+    object::{NamedPort, ObjectKey, Pod},
     policy::{Direction, NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
     portset::{PortRanges, PortSet},
     selector::Selector,
@@ -12,32 +12,64 @@ use policy_model::{
 /// What the policies of `subject` let pass between it and `other`. Of several pods at one address the strictest counts.
 #[must_use]
 pub fn side(cluster: &Cluster, subject: &Party<'_>, other: &Party<'_>, direction: Direction) -> PortSet {
-    let of_pods = subject.pods.iter().map(|pod| side_of_pod(cluster, pod, other, direction));
-    of_pods.reduce(|a, b| a.intersection(&b)).unwrap_or_else(PortSet::all)
+    Subject::new(cluster, subject, direction).with(other)
 }
 
-fn side_of_pod(cluster: &Cluster, pod: &Pod, other: &Party<'_>, direction: Direction) -> PortSet {
-    let mut policies = cluster.isolating_policies(pod, direction).peekable();
-    if policies.peek().is_none() {
-        return PortSet::all();
+/// One side of a party, with its policies looked up: to be asked about many others.
+pub struct Subject<'a> {
+    cluster: &'a Cluster,
+    direction: Direction,
+    /// Each of its pods, with the policies that isolate it.
+    pods: Vec<(&'a Pod, Vec<&'a NetworkPolicy>)>,
+}
+
+impl<'a> Subject<'a> {
+    /// Looks the policies up.
+    #[must_use]
+    pub fn new(cluster: &'a Cluster, party: &Party<'a>, direction: Direction) -> Self {
+        let of_pod = |pod: &&'a Pod| (*pod, cluster.isolating_policies(pod, direction).collect());
+        Self { cluster, direction, pods: party.pods.iter().map(of_pod).collect() }
     }
-    let mut allowed = PortSet::none();
-    for policy in policies {
-        for rule in policy.rules(direction).unwrap_or_default() {
-            if rule.peers.is_empty() || rule.peers.iter().any(|peer| is_peer(cluster, policy, peer, other)) {
-                let names: Vec<&[NamedPort]> = match direction {
-                    Direction::Ingress => vec![&pod.ports],
-                    Direction::Egress => other.pods.iter().map(|pod| &pod.ports[..]).collect(),
-                };
-                allowed = allowed.union(&ports_of_rule(rule, &names));
+
+    /// What may pass between it and another party.
+    #[must_use]
+    pub fn with(&self, other: &Party<'_>) -> PortSet {
+        let of_pods = self.pods.iter().map(|(pod, policies)| self.of_pod(pod, policies, other));
+        of_pods.reduce(|a, b| a.intersection(&b)).unwrap_or_else(PortSet::all)
+    }
+
+    fn of_pod(&self, pod: &Pod, policies: &[&NetworkPolicy], other: &Party<'_>) -> PortSet {
+        if policies.is_empty() {
+            return PortSet::all();
+        }
+        let mut allowed = PortSet::none();
+        for policy in policies {
+            for rule in policy.rules(self.direction).unwrap_or_default() {
+                let is_peer = |peer| is_peer(self.cluster, &policy.key, peer, other);
+                if rule.peers.is_empty() || rule.peers.iter().any(is_peer) {
+                    allowed = allowed.union(&ports_between(rule, self.direction, pod, other));
+                }
             }
         }
+        allowed
     }
-    allowed
 }
 
-fn is_peer(cluster: &Cluster, policy: &NetworkPolicy, peer: &Peer, other: &Party<'_>) -> bool {
+/// The ports of a rule of a pod's policy, with names as the destination of the traffic means them.
+#[must_use]
+pub fn ports_between(rule: &Rule, direction: Direction, pod: &Pod, other: &Party<'_>) -> PortSet {
+    let names: Vec<&[NamedPort]> = match direction {
+        Direction::Ingress => vec![&pod.ports],
+        Direction::Egress => other.pods.iter().map(|pod| &pod.ports[..]).collect(),
+    };
+    ports_of_rule(rule, &names)
+}
+
+/// Whether a peer of a policy covers a party.
+#[must_use]
+pub fn is_peer(cluster: &Cluster, policy: &ObjectKey, peer: &Peer, other: &Party<'_>) -> bool {
     match peer {
+        Peer::IpBlock { .. } if other.anywhere => true,
         Peer::IpBlock { cidr, except } => other.address.is_some_and(|address| {
             cidr.contains(&address) && !except.iter().any(|block| block.contains(&address))
         }),
@@ -50,13 +82,13 @@ fn is_peer(cluster: &Cluster, policy: &NetworkPolicy, peer: &Peer, other: &Party
 
 fn is_selected(
     cluster: &Cluster,
-    policy: &NetworkPolicy,
+    policy: &ObjectKey,
     namespaces: Option<&Selector>,
     pods: &Selector,
     pod: &Pod,
 ) -> bool {
     let in_namespace = match namespaces {
-        None => pod.key.namespace == policy.key.namespace,
+        None => pod.key.namespace == policy.namespace,
         Some(selector) => selector.matches(&cluster.namespace_labels(&pod.key.namespace)),
     };
     in_namespace && pods.matches(&pod.labels)

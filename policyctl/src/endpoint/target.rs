@@ -61,9 +61,15 @@ impl Transport {
     /// The number in the IP header of a packet to this address.
     #[must_use]
     pub fn number(self, to: Option<IpAddr>) -> u8 {
+        self.number_for(to.is_some_and(|address| address.is_ipv6()))
+    }
+
+    /// The number in the header of an IPv6 or IPv4 packet.
+    #[must_use]
+    pub const fn number_for(self, ipv6: bool) -> u8 {
         match self {
             Self::Ported(protocol) => protocol.number(),
-            Self::Icmp if to.is_some_and(|address| address.is_ipv6()) => 58,
+            Self::Icmp if ipv6 => 58,
             Self::Icmp => 1,
         }
     }

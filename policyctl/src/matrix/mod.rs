@@ -3,14 +3,14 @@
 //! Pods that no policy can tell apart are one [class](classes); what a class lets pass is computed once for all classes
 //! that the same policies select ([`engine`]). A property test holds the result to [`Cluster::verdict`] pair by pair.
 
-mod classes;
+pub(crate) mod classes;
 mod connections;
 mod engine;
 mod graph;
 mod json;
 mod nodes;
 mod ranges;
-mod selection;
+pub(crate) mod selection;
 mod sets;
 mod svg;
 mod table;
@@ -22,6 +22,7 @@ pub use connections::{Connections, ports_text};
 pub use graph::{dot, mermaid};
 pub use json::write as write_json;
 pub use nodes::Granularity;
+pub(crate) use ranges::Ranges;
 pub use svg::svg;
 pub use table::table;
 pub use text::{csv, markdown};
@@ -31,7 +32,6 @@ use classes::Classes;
 use engine::Engine;
 use nodes::Node;
 use policy_model::{cluster::Cluster, object::Pod, policy::Direction, portset::PortSet, reach::AddressRange};
-use ranges::Ranges;
 use sets::{SetId, Sets};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -16,14 +16,14 @@ use std::{
 /// IPv4 is always there. IPv6 is there if anything in the cluster speaks of it. The addresses of pods are not cut out:
 /// the answer is the one for an address that is no pod's.
 #[derive(Clone, Debug)]
-pub(super) struct Ranges {
+pub(crate) struct Ranges {
     /// First address of each range: sorted, from the first address of a family on.
     starts: Vec<IpAddr>,
 }
 
 impl Ranges {
     /// `cuts` are first addresses of ranges that shall begin a range here too.
-    pub(super) fn new(cluster: &Cluster, direction: Direction, cuts: &[IpAddr]) -> Self {
+    pub(crate) fn new(cluster: &Cluster, direction: Direction, cuts: &[IpAddr]) -> Self {
         let mut starts = BTreeSet::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
         starts.extend(cuts);
         for policy in cluster.policies() {
@@ -44,23 +44,23 @@ impl Ranges {
         Self { starts: starts.into_iter().collect() }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.starts.len()
     }
 
     /// Where the ranges begin.
-    pub(super) fn starts(&self) -> &[IpAddr] {
+    pub(crate) fn starts(&self) -> &[IpAddr] {
         &self.starts
     }
 
     /// The range that holds an address; `None` for IPv6 where there is none.
-    pub(super) fn of(&self, address: IpAddr) -> Option<usize> {
+    pub(crate) fn of(&self, address: IpAddr) -> Option<usize> {
         let index = self.starts.partition_point(|start| *start <= address).checked_sub(1)?;
         (self.starts[index].is_ipv4() == address.is_ipv4()).then_some(index)
     }
 
     /// The ranges, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = AddressRange> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = AddressRange> + '_ {
         self.starts.iter().enumerate().map(|(index, lo)| {
             let next = self.starts.get(index + 1).filter(|next| next.is_ipv4() == lo.is_ipv4());
             let hi = match next {

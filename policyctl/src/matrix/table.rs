@@ -222,12 +222,3 @@ pub(crate) fn outside_words(reach: &Reach) -> Vec<(String, PortSet)> {
             .collect(),
     }
 }
-
-/// The tone of what may pass.
-pub(crate) fn tone(ports: &PortSet) -> Tone {
-    match () {
-        () if ports.is_empty() => Tone::Bad,
-        () if ports.is_all() => Tone::Good,
-        () => Tone::Unsure,
-    }
-}

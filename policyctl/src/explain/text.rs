@@ -1,0 +1,279 @@
+//! `explain` for people: the answer, why, and what to do, on one screen.
+
+use super::{Answer, Asked, Explanation, Ports, Side};
+use crate::{
+    input::Snapshot,
+    matrix::Connections,
+    places::rule_field,
+    style::{Style, Tone},
+};
+use policy_model::{
+    object::ObjectKey,
+    policy::Direction,
+    portset::PortSet,
+    verdict::{Entry, NearMiss, RuleRef},
+};
+use std::fmt::Write;
+
+/// How many rules, pairs or near misses are shown of each.
+const SHOWN: usize = 3;
+
+/// The explanation as text, with a newline at the end.
+#[must_use]
+pub fn text(snapshot: &Snapshot, explanation: &Explanation, style: Style) -> String {
+    let screen = Screen { snapshot, explanation, style };
+    let mut out = screen.headline();
+    if explanation.ports.is_some() {
+        out += &screen.ports();
+    }
+    if !explanation.pairs.is_empty() {
+        out += "\n";
+        out += &screen.side("egress", Direction::Egress, &explanation.egress);
+        out += &screen.side("ingress", Direction::Ingress, &explanation.ingress);
+    }
+    out += &screen.near_misses();
+    out += &screen.pairs();
+    if let Some(fix) = &explanation.fix {
+        out += "\n";
+        out += &fix.text(style);
+    }
+    if !explanation.notes.is_empty() {
+        out += "\n";
+    }
+    for note in &explanation.notes {
+        out += &wrapped("  Note  ", note, style.width);
+    }
+    out
+}
+
+/// The tone of an answer.
+fn tone(answer: Answer) -> Tone {
+    match answer {
+        Answer::Allowed => Tone::Good,
+        Answer::Denied => Tone::Bad,
+        Answer::Unknown | Answer::Mixed => Tone::Unsure,
+    }
+}
+
+/// A paragraph under a heading, with its further lines indented as far as the first.
+pub(crate) fn wrapped(heading: &str, text: &str, width: usize) -> String {
+    let indent = heading.chars().count();
+    let mut out = heading.to_owned();
+    let mut column = indent;
+    for (index, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > width {
+            out += "\n";
+            out += &" ".repeat(indent);
+            column = indent;
+        } else if index > 0 {
+            out += " ";
+            column += 1;
+        }
+        out += word;
+        column += length;
+    }
+    out + "\n"
+}
+
+struct Screen<'a> {
+    snapshot: &'a Snapshot,
+    explanation: &'a Explanation,
+    style: Style,
+}
+
+impl Screen<'_> {
+    fn headline(&self) -> String {
+        let Explanation { asked, sources, destinations, verdict, pairs, .. } = self.explanation;
+        let word = self.style.paint(tone(*verdict), &format!("{:8}", verdict.word().to_uppercase()));
+        let source = named(&asked.source.to_string(), sources);
+        let destination = named(&asked.target.endpoint.to_string(), destinations);
+        let on = match &self.explanation.port {
+            Some((transport, Some(port))) => format!("  {} {port}", transport.name()),
+            Some((transport, None)) => format!("  {}", transport.name()),
+            None => String::new(),
+        };
+        let mut via: Vec<String> = Vec::new();
+        for pair in pairs {
+            if let (Some(route), Asked::One(transport, Some(port), _)) = (&pair.service, &pair.asked) {
+                let text = format!("Service port {} → pod port {port}/{}", route.port, transport.name());
+                if !via.contains(&text) {
+                    via.push(text);
+                }
+            }
+        }
+        let via = if via.is_empty() { String::new() } else { format!("  ({})", via.join(", ")) };
+        format!("{word} {source} → {destination}{on}{via}\n")
+    }
+
+    fn ports(&self) -> String {
+        let Some(Ports { allowed, mixed, unknown, denied }) = &self.explanation.ports else {
+            return String::new();
+        };
+        let mut out = "\n".to_owned();
+        for (answer, set) in [
+            (Answer::Allowed, allowed),
+            (Answer::Mixed, mixed),
+            (Answer::Unknown, unknown),
+            (Answer::Denied, denied),
+        ] {
+            if !set.is_empty() {
+                let word = self.style.paint(tone(answer), &format!("{answer:8}"));
+                let _ = writeln!(out, "  {word} {}", ports_words(set));
+            }
+        }
+        out
+    }
+
+    /// One side: its answer, and who decides it.
+    fn side(&self, name: &str, direction: Direction, side: &Side) -> String {
+        let answer = match side.verdict {
+            Answer::Denied => self.style.paint(Tone::Bad, "DENIED "),
+            Answer::Allowed => self.style.paint(Tone::Good, "allowed"),
+            other => self.style.paint(tone(other), &format!("{:7}", other.word().to_lowercase())),
+        };
+        let who = match direction {
+            Direction::Egress => &self.explanation.sources,
+            Direction::Ingress => &self.explanation.destinations,
+        };
+        let head = format!("  {name:8} {answer}  ");
+        let indent = 19;
+        let lines = match side {
+            Side { isolated: false, .. } => {
+                vec![format!("no policy isolates {} for {name}", named_all(who))]
+            }
+            Side { verdict: Answer::Denied, policies, .. } => {
+                let policies = policies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                vec![format!("isolated by {policies}; no rule allows this")]
+            }
+            Side { allowed_by, policies, .. } => {
+                let mut lines: Vec<String> =
+                    allowed_by.iter().take(SHOWN).map(|rule| format!("by {}", self.rule(rule))).collect();
+                if allowed_by.len() > SHOWN {
+                    lines.push(format!("and {} more rules", allowed_by.len() - SHOWN));
+                }
+                if lines.is_empty() {
+                    let names = policies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    lines.push(format!("isolated by {names}, which have no say here"));
+                }
+                lines
+            }
+        };
+        let width = self.style.width.saturating_sub(indent);
+        let body: String = lines.iter().map(|line| wrapped("", line, width)).collect();
+        let mut out = String::new();
+        for (index, line) in body.lines().enumerate() {
+            let start = if index == 0 { head.clone() } else { " ".repeat(indent) };
+            let _ = writeln!(out, "{start}{line}");
+        }
+        out
+    }
+
+    /// `prod/db ingress[0].from[0] ports[0]   policies/db.yaml:14`
+    fn rule(&self, rule: &RuleRef) -> String {
+        let peer = rule.peer_path().map(|path| format!(".{path}")).unwrap_or_default();
+        let port = rule.port_path().map(|path| format!(" {path}")).unwrap_or_default();
+        let place = self.place(&rule.policy, rule.direction, rule.rule);
+        format!("{} {}{peer}{port}{place}", rule.policy, rule.rule_path())
+    }
+
+    fn place(&self, policy: &ObjectKey, direction: Direction, rule: usize) -> String {
+        match self.snapshot.place(policy, &rule_field(direction, rule)) {
+            Some(location) => format!("   {}:{}", location.file, location.line),
+            None => String::new(),
+        }
+    }
+
+    /// The rules that come nearest, for a side that denies.
+    fn near_misses(&self) -> String {
+        let sides = [&self.explanation.egress, &self.explanation.ingress];
+        let denied = sides.into_iter().filter(|side| side.verdict != Answer::Allowed);
+        let misses: Vec<&NearMiss> = denied.flat_map(|side| side.near_misses.iter().take(SHOWN)).collect();
+        if misses.is_empty() {
+            return String::new();
+        }
+        let heading = if misses.len() == 1 { "Nearest rule" } else { "Nearest rules" };
+        let mut out = format!("\n  {}\n", self.style.paint(Tone::Strong, heading));
+        misses.iter().for_each(|miss| out += &self.near_miss(miss));
+        let hidden: usize = sides.iter().map(|side| side.near_misses.len().saturating_sub(SHOWN)).sum();
+        if hidden > 0 {
+            let _ = writeln!(out, "    and {hidden} more rules that do not match");
+        }
+        out
+    }
+
+    fn near_miss(&self, miss: &NearMiss) -> String {
+        let place = self.place(&miss.policy, miss.direction, miss.rule);
+        let mut out = format!("    {}  {}{place}\n", miss.policy, miss.rule_path());
+        for failure in miss.failed.iter().take(SHOWN) {
+            let path = failure.entry.path(miss.direction);
+            let (subject, finding) = (failure.mismatch.subject(), failure.mismatch.finding());
+            let cross = self.style.paint(Tone::Bad, "✗");
+            let line = match failure.entry {
+                Entry::Peer(_) => format!("{path}.{subject}"),
+                Entry::Port(_) => format!("{path}  {subject}"),
+            };
+            let _ = writeln!(out, "      {line:38} {cross} {finding}");
+        }
+        if miss.failed.len() > SHOWN {
+            let _ = writeln!(out, "      and {} more entries that do not match", miss.failed.len() - SHOWN);
+        }
+        let tick = self.style.paint(Tone::Good, "✓");
+        let matched = [miss.peer.map(Entry::Peer), miss.port.map(Entry::Port)];
+        for entry in matched.into_iter().flatten() {
+            let _ = writeln!(out, "      {:38} {tick}", entry.path(miss.direction));
+        }
+        out
+    }
+
+    /// The single answers, where they differ.
+    fn pairs(&self) -> String {
+        const PAIRS: usize = 8;
+        let pairs = &self.explanation.pairs;
+        if pairs.iter().all(|pair| pair.verdict == self.explanation.verdict) {
+            return String::new();
+        }
+        let mut out = "\n".to_owned();
+        for pair in pairs.iter().take(PAIRS) {
+            let word = self.style.paint(tone(pair.verdict), &format!("{:8}", pair.verdict));
+            let on = match &pair.asked {
+                Asked::One(transport, Some(port), _) => format!("  {} {port}", transport.name()),
+                Asked::One(transport, None, _) => format!("  {}", transport.name()),
+                Asked::Many(_) => String::new(),
+            };
+            let _ = writeln!(out, "  {word} {} → {}{on}", pair.source, pair.destination);
+        }
+        if pairs.len() > PAIRS {
+            let _ = writeln!(out, "  and {} more pairs (-o json has all of them)", pairs.len() - PAIRS);
+        }
+        out
+    }
+}
+
+/// `prod/front`, or `prod/deploy/front (3 pods)`.
+fn named(written: &str, stands_for: &[String]) -> String {
+    match stands_for {
+        [] => written.to_owned(),
+        [one] if one == written => written.to_owned(),
+        [one] => format!("{written} ({one})"),
+        many => format!("{written} ({} ends)", many.len()),
+    }
+}
+
+fn named_all(names: &[String]) -> String {
+    match names {
+        [] => "it".to_owned(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    }
+}
+
+/// `TCP 80,443; UDP all; other protocols`.
+fn ports_words(set: &PortSet) -> String {
+    if set.is_all() {
+        return "every protocol and port".to_owned();
+    }
+    let items = Connections::of(set).into_iter().map(|item| format!("{} {}", item.protocol, item.ports));
+    let others = set.other.then(|| "ICMP and other protocols".to_owned());
+    items.chain(others).collect::<Vec<_>>().join("; ")
+}

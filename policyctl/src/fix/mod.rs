@@ -1,0 +1,206 @@
+//! The smallest change of policies that turns an answer, and everything else that it would move.
+//!
+//! Candidates are made ([`candidates`]), each is applied to a copy of the cluster and everything that its policies touch is
+//! evaluated again ([`moved`]); the one that moves least beside what was asked is offered. Nothing is offered that was
+//! not evaluated, and nothing moves that is not said.
+
+mod candidates;
+mod deny;
+mod edit;
+mod moved;
+mod peers;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use edit::Edit;
+pub use moved::{Move, moved};
+
+use crate::{
+    connect::{self, Party},
+    endpoint,
+    explain::{Answer, Explanation, Pair},
+    input::Snapshot,
+};
+use ipnet::IpNet;
+use policy_model::{
+    cluster::Cluster, object::ObjectKey, policy::NetworkPolicy, portset::PortSet, verdict::Endpoint,
+};
+
+/// What the answer is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Everything that was asked about may pass.
+    Allow,
+    /// Nothing of it may.
+    Deny,
+}
+
+/// Changes that turn an answer.
+#[derive(Clone, Debug)]
+pub struct Fix {
+    /// What it turns the answer into.
+    pub goal: Goal,
+    /// The changes, in the order in which they were made.
+    pub edits: Vec<Edit>,
+    /// The changed policies, whole.
+    pub policies: Vec<NetworkPolicy>,
+    /// Policies of which nothing is left, to be deleted.
+    pub deleted: Vec<ObjectKey>,
+    /// What else it moves.
+    pub also: Vec<Move>,
+    /// `file:line` of each edit, where the policy comes from a file.
+    pub places: Vec<Option<String>>,
+}
+
+/// How many edits a fix may take. What needs more is a matter of rewriting the policies.
+const MOST_EDITS: usize = 8;
+
+/// The smallest change that turns the answer; `None` if there is none, or nothing to turn.
+#[must_use]
+pub fn find(snapshot: &Snapshot, explanation: &Explanation, goal: Goal) -> Option<Fix> {
+    let turned = match goal {
+        Goal::Allow => Answer::Denied,
+        Goal::Deny => Answer::Allowed,
+    };
+    let [from, to] = [&explanation.asked.source, &explanation.asked.target.endpoint];
+    let pairs = explanation.pairs.iter().filter(|pair| pair.verdict == turned);
+    let wanted: Vec<Wanted> = pairs.map(|pair| Wanted::of(pair, from, to)).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    let mut cluster = snapshot.cluster.clone();
+    let mut edits: Vec<Edit> = Vec::new();
+    while let Some(open) = wanted.iter().find(|wanted| !wanted.is_met(&cluster, goal)) {
+        if edits.len() >= MOST_EDITS {
+            return None;
+        }
+        let candidates = match goal {
+            Goal::Allow => candidates::allowing(&cluster, open).into_iter().map(|edit| vec![edit]).collect(),
+            Goal::Deny => deny::denying(&cluster, open),
+        };
+        let best = best(&cluster, candidates, &wanted, open, goal)?;
+        best.iter().for_each(|edit| edit.apply(&mut cluster));
+        edits.extend(best);
+    }
+    Some(finish(snapshot, &cluster, edits, &wanted, goal))
+}
+
+/// A pair whose answer is to be turned.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    source: End,
+    destination: End,
+    ports: PortSet,
+}
+
+/// One end of it.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    endpoint: Endpoint,
+    /// The addresses that an address stands for.
+    block: Option<IpNet>,
+}
+
+impl End {
+    fn of(endpoint: &Endpoint, written: &endpoint::Endpoint) -> Self {
+        let block = match (endpoint, written) {
+            (Endpoint::Pod { .. }, _) => None,
+            (Endpoint::Address(_), endpoint::Endpoint::Block(block)) => Some(*block),
+            (Endpoint::Address(address), endpoint::Endpoint::Internet) => {
+                IpNet::new(*address, 0).ok().map(|whole| whole.trunc())
+            }
+            (Endpoint::Address(address), _) => Some((*address).into()),
+        };
+        Self { endpoint: endpoint.clone(), block }
+    }
+}
+
+impl Wanted {
+    fn of(pair: &Pair, source: &endpoint::Endpoint, destination: &endpoint::Endpoint) -> Self {
+        let (source, destination) = (End::of(&pair.source, source), End::of(&pair.destination, destination));
+        Self { source, destination, ports: pair.asked.ports() }
+    }
+
+    fn parties<'a>(&self, cluster: &'a Cluster) -> [Party<'a>; 2] {
+        [&self.source, &self.destination].map(|end| Party::of_endpoint(cluster, &end.endpoint))
+    }
+
+    fn is_met(&self, cluster: &Cluster, goal: Goal) -> bool {
+        let mut parties = self.parties(cluster);
+        if goal == Goal::Deny {
+            // To be denied is to be denied whatever address a pod gets.
+            parties = parties.map(|party| party.at_best());
+        }
+        let [source, destination] = parties;
+        let passes = connect::between(cluster, &source, &destination).both().intersection(&self.ports);
+        match goal {
+            Goal::Allow => passes == self.ports,
+            Goal::Deny => passes.is_empty(),
+        }
+    }
+}
+
+/// The candidate that helps and moves least; of equals the one that comes first.
+fn best(
+    cluster: &Cluster,
+    candidates: Vec<Vec<Edit>>,
+    wanted: &[Wanted],
+    open: &Wanted,
+    goal: Goal,
+) -> Option<Vec<Edit>> {
+    let mut best: Option<(usize, Vec<Edit>)> = None;
+    for edits in candidates {
+        let mut after = cluster.clone();
+        edits.iter().for_each(|edit| edit.apply(&mut after));
+        let limit = best.as_ref().map_or(usize::MAX, |(cost, _)| *cost);
+        let keys: Vec<_> = edits.iter().map(|edit| &edit.policy).collect();
+        let Some(also) = moved::beside(cluster, &after, &keys, wanted, limit) else { continue };
+        let wrong_way = |moved: &Move| match goal {
+            Goal::Allow => !moved.lost.is_empty(),
+            Goal::Deny => !moved.gained.is_empty(),
+        };
+        if also.iter().any(wrong_way) || !helps(cluster, &after, open, goal) {
+            continue;
+        }
+        if also.len() < limit {
+            best = Some((also.len(), edits));
+        }
+    }
+    best.map(|(_, edits)| edits)
+}
+
+/// Whether a candidate brings a pair nearer to the goal. To be allowed takes both sides: the other is the next edit's.
+fn helps(before: &Cluster, after: &Cluster, open: &Wanted, goal: Goal) -> bool {
+    if goal == Goal::Deny {
+        return open.is_met(after, goal);
+    }
+    let sides = |cluster| {
+        let [source, destination] = open.parties(cluster);
+        let between = connect::between(cluster, &source, &destination);
+        [between.egress, between.ingress].map(|side| side.intersection(&open.ports))
+    };
+    let (before, after) = (sides(before), sides(after));
+    (0..2).any(|side| before[side] != open.ports && after[side] == open.ports)
+}
+
+fn finish(
+    snapshot: &Snapshot,
+    cluster: &Cluster,
+    edits: Vec<Edit>,
+    wanted: &[Wanted],
+    goal: Goal,
+) -> Fix {
+    let mut keys: Vec<_> = edits.iter().map(|edit| &edit.policy).collect();
+    keys.sort();
+    keys.dedup();
+    let also = moved::beside(&snapshot.cluster, cluster, &keys, wanted, usize::MAX).unwrap_or_default();
+    let policies = keys.iter().filter_map(|key| cluster.policy(key).cloned()).collect();
+    let deleted = keys.iter().filter(|key| cluster.policy(key).is_none()).map(|key| (*key).clone()).collect();
+    let place = |edit: &Edit| {
+        let location = snapshot.place(&edit.policy, &edit.field)?;
+        Some(format!("{}:{}", location.file, location.line))
+    };
+    let places = edits.iter().map(place).collect();
+    Fix { goal, edits, policies, deleted, also, places }
+}
