@@ -5,7 +5,7 @@
 
 mod cluster;
 
-use cluster::{APPS, LOCAL_PODS, NODE, Size, changes, label, pod, policy};
+use cluster::{APPS, LOCAL_PODS, NODE, Size, changes, label, pod, policy, policy_for_everywhere};
 use compiler::{Compiler, Event, config::Config};
 use policy_model::{cluster::Change, object::Namespace};
 use std::time::{Duration, Instant};
@@ -68,12 +68,7 @@ const EVENTS: &[(&str, Episode)] = &[
         one(c, Change::Policy(policy));
     }),
     ("a policy with a selector over all namespaces comes and goes", |c, size, n| {
-        let mut policy = policy(size, 0);
-        policy.key.name = "everywhere".into();
-        let hash = format!("{:08x}", (n / 5) * 2_654_435_761);
-        let peer =
-            Peer::Pods { namespaces: Some(Selector::everything()), pods: is("pod-template-hash", hash) };
-        policy.ingress = Some(vec![Rule { peers: vec![peer], ports: vec![] }]);
+        let policy = policy_for_everywhere(size, n);
         let key = policy.key.clone();
         one(c, Change::Policy(policy));
         one(c, Change::PolicyDeleted(key));
