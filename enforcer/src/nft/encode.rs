@@ -47,7 +47,7 @@ pub(super) struct Sent {
     pub(super) rule: Option<usize>,
 }
 
-/// `nft`'s name of the family's number.
+/// The kernel's number of a family.
 pub(super) const fn nfproto(family: Family) -> u8 {
     match family {
         Family::Inet => NFPROTO_INET,
@@ -63,9 +63,8 @@ impl Transaction {
         generation: Option<u32>,
         ending: Ending,
     ) -> Result<Self, Error> {
-        let first = 0;
         let mut encoder = Encoder {
-            transaction: Self { bytes: Vec::new(), first, messages: Vec::new(), end: None },
+            transaction: Self { bytes: Vec::new(), first: 0, messages: Vec::new(), end: None },
             scratch: ffi::Scratch::new(),
             table: c_name(table, &Object::Batch)?,
             op: 0,
@@ -74,7 +73,7 @@ impl Transaction {
             last: 0,
         };
         // With ECHO the kernel tells the generation that the commit made.
-        let mut begin = Request::new(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST | NLM_F_ECHO, first, NFPROTO_UNSPEC);
+        let mut begin = Request::new(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST | NLM_F_ECHO, 0, NFPROTO_UNSPEC);
         if let Some(generation) = generation {
             begin = begin.with(NFNL_BATCH_GENID, &generation.to_be_bytes());
         }
@@ -86,15 +85,11 @@ impl Transaction {
         let mut transaction = encoder.transaction;
         transaction.acknowledge_last();
         if ending == Ending::Commit {
-            let end = Request::new(
-                NFNL_MSG_BATCH_END,
-                NLM_F_REQUEST,
-                transaction.last_sequence().wrapping_add(1),
-                NFPROTO_UNSPEC,
-            );
+            let end = Request::new(NFNL_MSG_BATCH_END, NLM_F_REQUEST, 0, NFPROTO_UNSPEC);
             transaction.end = Some(transaction.bytes.len());
             transaction.bytes.extend(end.finish());
         }
+        transaction.number_from(0);
         Ok(transaction)
     }
 
@@ -132,9 +127,8 @@ impl Transaction {
         if let Some(Sent { start, .. }) = self.messages.last()
             && let Some(flags) = self.bytes.get_mut(start + 6..start + 8)
         {
-            flags.copy_from_slice(
-                &(NLM_F_REQUEST | NLM_F_ACK | u16::from_ne_bytes([flags[0], flags[1]])).to_ne_bytes(),
-            );
+            let with_ack = u16::from_ne_bytes([flags[0], flags[1]]) | NLM_F_ACK;
+            flags.copy_from_slice(&with_ack.to_ne_bytes());
         }
     }
 }
@@ -175,8 +169,7 @@ impl Encoder {
     fn message(&mut self, kind: u16, family: Family, flags: u16, rule: Option<usize>, payload: &Payload) {
         let sent = Sent { start: self.transaction.bytes.len(), op: self.op, rule };
         self.transaction.messages.push(sent);
-        let sequence = self.transaction.last_sequence();
-        let message = self.scratch.message(kind, nfproto(family), NLM_F_REQUEST | flags, sequence, payload);
+        let message = self.scratch.message(kind, nfproto(family), NLM_F_REQUEST | flags, payload);
         self.transaction.bytes.extend(message);
     }
 
@@ -319,7 +312,7 @@ impl Encoder {
         // As nft does for a set that it fills for the first time: what lies before the first range is no match.
         if adding && spec.interval && self.sets.remove(&(family, set.clone())) {
             let zero = vec![0; key_len(&spec.key)];
-            if elements.first().is_some_and(|(first, _)| first.as_bytes() != zero) {
+            if !elements.is_empty() && elements.iter().all(|(first, _)| first.as_bytes() != zero) {
                 batch.push(ffi::Element::new(&zero).flags(NFT_SET_ELEM_INTERVAL_END));
             }
         }

@@ -321,20 +321,12 @@ impl Scratch {
         Self(Box::new([0; _]))
     }
 
-    /// The message as bytes.
-    pub(super) fn message(
-        &mut self,
-        kind: u16,
-        family: u8,
-        flags: u16,
-        sequence: u32,
-        payload: &Payload,
-    ) -> &[u8] {
+    /// The message as bytes, with sequence number 0.
+    pub(super) fn message(&mut self, kind: u16, family: u8, flags: u16, payload: &Payload) -> &[u8] {
         let start = self.0.as_mut_ptr();
         // SAFETY: the buffer is aligned for a header and has room for it. The header that comes back is at its start.
-        let header = unsafe {
-            sys::nftnl_nlmsg_build_hdr(start.cast::<c_char>(), kind, family.into(), flags, sequence)
-        };
+        let header =
+            unsafe { sys::nftnl_nlmsg_build_hdr(start.cast::<c_char>(), kind, family.into(), flags, 0) };
         // SAFETY: the object is alive, and the buffer behind `header` has room for every object within the bounds of this
         // file. The calls keep neither pointer.
         unsafe {

@@ -16,10 +16,17 @@ use compiler::{
     ir::{Family, Name, TABLE},
 };
 use nix::errno::Errno;
-use std::{collections::BTreeMap, net::IpAddr, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 /// How often to begin reading again before giving up.
 const ATTEMPTS: u32 = 20;
+
+/// How much longer to wait after each attempt.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The tables of the network namespace in which the socket was opened.
 pub struct Kernel {
@@ -98,11 +105,14 @@ impl Kernel {
         ending: Ending,
     ) -> Result<Commit, Error> {
         let mut transaction = Transaction::encode(delta, table, generation, ending)?;
+        if transaction.len() == 0 {
+            return self.nothing_to_do(generation);
+        }
         let count = u32::try_from(transaction.len() + 2).unwrap_or(u32::MAX);
         transaction.number_from(self.socket.take_sequence(count));
         let start = Instant::now();
         self.socket.send(&transaction.bytes)?;
-        let answers = self.answers(&transaction, ending)?;
+        let answers = self.answers(&transaction)?;
         let took = start.elapsed();
         if !answers.refusals.is_empty() {
             return Err(refused(delta, &transaction, &answers.refusals, generation));
@@ -118,8 +128,18 @@ impl Kernel {
         Ok(Commit { generation: made, messages: transaction.len(), bytes: transaction.bytes.len(), took })
     }
 
+    /// The kernel would make a generation of an empty batch all the same, wake everyone who listens, and not answer.
+    fn nothing_to_do(&mut self, expected: Option<u32>) -> Result<Commit, Error> {
+        let start = Instant::now();
+        let generation = self.generation()?;
+        match expected {
+            Some(expected) if expected != generation => Err(Error::Restart(expected)),
+            _ => Ok(Commit { generation, messages: 0, bytes: 0, took: start.elapsed() }),
+        }
+    }
+
     /// All answers are there when the send returns; the deadline is for a kernel that breaks this.
-    fn answers(&self, transaction: &Transaction, ending: Ending) -> Result<Answers, Error> {
+    fn answers(&self, transaction: &Transaction) -> Result<Answers, Error> {
         let (deadline, mut buffer, mut answers) = (Socket::deadline(), Vec::new(), Answers::default());
         loop {
             match self.socket.receive_now(&mut buffer) {
@@ -130,9 +150,7 @@ impl Kernel {
                 Ok(None) if answers.done || !answers.refusals.is_empty() || answers.overflow => {
                     return Ok(answers);
                 }
-                // A check that finds nothing wrong is acknowledged like a commit.
                 Ok(None) => {
-                    debug_assert!(ending == Ending::Commit || transaction.len() > 0, "someone must answer");
                     let len = self.socket.receive(&mut buffer, deadline)?;
                     answers.read(&buffer[..len], transaction)?;
                 }
@@ -145,12 +163,14 @@ impl Kernel {
         &mut self,
         mut read: impl FnMut(&mut Self, &mut Vec<u8>) -> Result<Dumped, Error>,
     ) -> Result<(Vec<u8>, u32), Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let generation = self.generation()?;
             let mut bytes = Vec::new();
             if read(self, &mut bytes)? != Dumped::Interrupted && self.generation()? == generation {
                 return Ok((bytes, generation));
             }
+            // Others commit in bursts.
+            std::thread::sleep(PAUSE * attempt);
         }
         Err(Error::Unsettled(ATTEMPTS))
     }
@@ -211,7 +231,7 @@ impl Answers {
     fn read(&mut self, datagram: &[u8], transaction: &Transaction) -> Result<(), Error> {
         for message in Messages(datagram) {
             let message = message?;
-            if message.kind == message::NEWGEN {
+            if message.kind == message::NEWGEN && message.sequence == transaction.first {
                 self.generation = message.attributes()?.u32(NFTA_GEN_ID);
             }
             if message.kind != NLMSG_ERROR {
@@ -277,15 +297,6 @@ fn refused(
 
 impl Backend for Kernel {
     fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
-        if delta.is_empty() {
-            // The kernel would make a generation of it all the same, and wake everyone who listens.
-            let start = Instant::now();
-            let now = self.generation()?;
-            return match generation {
-                Some(expected) if expected != now => Err(Error::Restart(expected)),
-                _ => Ok(Commit { generation: now, messages: 0, bytes: 0, took: start.elapsed() }),
-            };
-        }
         self.transact(delta, TABLE, generation, Ending::Commit)
     }
 

@@ -1,12 +1,14 @@
 //! What others put into our tables: the IR's own words are read as such, everything else is named and can be removed.
 
 use crate::{rulesets::everything, support::*};
-use compiler::ir::*;
+use compiler::{delta::diff, ir::*};
 use enforcer::nft::{Backend, Error, Kernel, Object};
 use std::{
     io::Write,
     process::{Command, Stdio},
-    time::Instant,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 fn loaded() -> Kernel {
@@ -176,5 +178,41 @@ fn a_table_owned_by_another_process_is_refused_as_such() {
         // The kernel takes the table away with its owner.
         kernel.commit(&from_nothing(&everything()), None).unwrap();
         assert_holds(&mut kernel, &everything());
+    });
+}
+
+/// Somebody moves an element to and fro between two sets, each time in one transaction. No dump sees both or neither.
+#[test]
+fn a_dump_is_of_one_generation() {
+    let [here, there] = [("nodes6", "low4"), ("low4", "nodes6")].map(|(with, without)| {
+        let mut ruleset = everything();
+        let sets = &mut ruleset.tables.get_mut(&Family::Inet).unwrap().sets;
+        sets.get_mut(without).unwrap().elements.clear();
+        assert!(!sets[with].elements.is_empty());
+        ruleset
+    });
+    in_namespace(|| {
+        let mut kernel = Kernel::open().unwrap();
+        kernel.commit(&from_nothing(&here), None).unwrap();
+        let done = AtomicBool::new(false);
+        let moves = thread::scope(|scope| {
+            let mover = scope.spawn(|| {
+                let mut mover = Kernel::open().unwrap();
+                let (mut moves, mut from, mut to) = (0, &here, &there);
+                while !done.load(Ordering::Relaxed) {
+                    mover.commit(&diff(from, to), None).unwrap();
+                    (from, to) = (to, from);
+                    moves += 1;
+                    thread::sleep(Duration::from_millis(10));
+                }
+                moves
+            });
+            let seen: Vec<_> = (0..15).filter_map(|_| kernel.dump().ok()).map(|dump| dump.ruleset).collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(seen.len() > 3, "hardly ever settled: {}", seen.len());
+            assert!(seen.iter().all(|ruleset| *ruleset == here || *ruleset == there));
+            mover.join().unwrap()
+        });
+        assert!(moves > 5, "it was quiet: {moves} moves");
     });
 }

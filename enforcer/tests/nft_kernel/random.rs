@@ -298,6 +298,16 @@ fn damaged(mut delta: Delta, damage: Damage, at: Index, other: Index) -> Delta {
     delta
 }
 
+/// Without the tables in which a set is of another kind than afterwards: elements that meet a set of another kind are
+/// not what a Delta can come to.
+fn with_the_same_kinds(mut from: Ruleset, to: &Ruleset) -> Ruleset {
+    from.tables.retain(|family, table| {
+        let after = |name| to.tables.get(family)?.sets.get(name);
+        table.sets.iter().all(|(name, set)| after(name).is_none_or(|a: &Set| a.spec == set.spec))
+    });
+    from
+}
+
 #[test]
 fn the_kernel_in_memory_takes_and_refuses_what_the_kernel_does() {
     let damage = select(&[Damage::Drop, Damage::Twice, Damage::Swap, Damage::Nothing][..]);
@@ -306,6 +316,7 @@ fn the_kernel_in_memory_takes_and_refuses_what_the_kernel_does() {
     in_namespace(|| {
         let mut kernel = Kernel::open().unwrap();
         run(250, &strategy, |(from, to, damage, at, other)| {
+            let from = with_the_same_kinds(from, &to);
             make(&mut kernel, &from);
             let mut fake = Fake::new();
             fake.commit(&from_nothing(&from), None).unwrap();

@@ -290,6 +290,19 @@ fn a_stale_generation_is_told_apart_from_a_refusal() {
 }
 
 #[test]
+fn a_delta_that_comes_to_nothing_is_no_transaction() {
+    in_namespace(|| {
+        let mut kernel = Kernel::open().unwrap();
+        let made = kernel.commit(&from_nothing(&everything()), None).unwrap();
+        for ops in [vec![], vec![add("nodes6", vec![])]] {
+            let commit = kernel.commit(&Delta { ops: ops.clone() }, None).unwrap();
+            assert_eq!((commit.generation, commit.messages), (made.generation, 0));
+            kernel.check(&Delta { ops }).unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_check_finds_what_a_commit_would_and_changes_nothing() {
     in_namespace(|| {
         let mut kernel = Kernel::open().unwrap();

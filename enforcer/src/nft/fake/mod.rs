@@ -164,7 +164,7 @@ impl State {
                 return Err(Error::NoBuffers);
             }
             Some(Fault::Refuse(op, errno)) => self.take(delta, Some((op, errno)))?,
-            None if delta.is_empty() => {}
+            None if transaction.len() == 0 => {}
             None => self.take(delta, None)?,
         }
         Ok(Commit {

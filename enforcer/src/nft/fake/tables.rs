@@ -246,7 +246,7 @@ fn add_elements(
     };
     let mut set = set.clone();
     for (key, attributes) in elements {
-        if key.as_bytes().len() != key_len(&set.spec.key) {
+        if set.spec != *spec {
             return Err(refused(key, Errno::EINVAL));
         }
         if let Some(verdict) = attributes.as_ref().and_then(|a| a.verdict.as_ref()) {
