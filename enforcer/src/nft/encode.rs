@@ -163,6 +163,9 @@ fn c_name(name: &str, object: &Object) -> Result<CString, Error> {
     })
 }
 
+/// nft 1.0.6 lists a concatenation of six parts garbled and crashes at seven.
+const LISTED_PARTS: usize = 5;
+
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 impl Encoder {
@@ -265,6 +268,10 @@ impl Encoder {
         let len = key_len(&spec.key);
         if len == 0 || len > ffi::DATA {
             return Err(Error::invalid(object, format!("a key has 1 to 64 bytes, not {len}")));
+        }
+        if spec.key.len() > LISTED_PARTS {
+            let what = format!("nft 1.0.6 cannot list keys of more than {LISTED_PARTS} parts");
+            return Err(Error::invalid(object, what));
         }
         if spec.interval && !matches!(*spec.key, [part] if part != DataType::IfIndex) {
             return Err(Error::invalid(object, "ranges have a key of one part, in network order"));

@@ -313,6 +313,47 @@ fn a_check_finds_what_a_commit_would_and_changes_nothing() {
     });
 }
 
+#[test]
+fn sets_that_could_not_be_kept_or_listed_are_not_sent() {
+    use DataType::{IfIndex, InetProto, Ipv4Addr, Ipv6Addr};
+    for (spec, words) in [
+        (SetSpec::plain(&[]), "1 to 64 bytes"),
+        (SetSpec::plain(&[Ipv6Addr; 5]), "1 to 64 bytes"),
+        (SetSpec::plain(&[InetProto; 6]), "more than 5 parts"),
+        (SetSpec::intervals(IfIndex), "network order"),
+        (SetSpec { interval: true, ..SetSpec::plain(&[Ipv4Addr, Ipv4Addr]) }, "one part"),
+        (SetSpec::plain(&[Ipv4Addr]).with_size(0), "room for no element"),
+    ] {
+        let op = Op::AddSet { family: FAMILY, name: name("fresh"), spec };
+        match Fake::new().commit(&Delta { ops: vec![op] }, None) {
+            Err(error @ Error::Invalid { .. }) => assert!(error.to_string().contains(words), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn elements_that_do_not_fit_their_set_are_not_sent() {
+    let with = |verdict, end, comment: Option<&str>| {
+        Some(Box::new(Attributes { verdict, end, comment: comment.map(Into::into) }))
+    };
+    let long = "x".repeat(128);
+    for (set, element, words) in [
+        ("nodes6", (v4("10.0.0.1"), None), "length of the key"),
+        ("nodes6", (v4("fd00::7"), with(Some(Verdict::Drop), None, None)), "a verdict, in a set"),
+        ("nodes6", (v4("fd00::7"), with(None, Some(v4("fd00::8")), None)), "without ranges"),
+        ("nodes6", (v4("fd00::7"), with(None, None, Some(&long))), "at most 127 bytes"),
+        ("egress4-o", (v4("10.0.0.1"), None), "no verdict, in a map"),
+        ("out-1-b4", (v4("10.7.0.1"), None), "no end"),
+        ("out-1-b4", (v4("10.7.0.1"), with(None, Some(v4("10.7.0.0")), None)), "ends before it begins"),
+    ] {
+        match Fake::new().commit(&Delta { ops: vec![add(set, vec![element])] }, None) {
+            Err(error @ Error::Invalid { .. }) => assert!(error.to_string().contains(words), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// What has no form in the kernel is found before anything is sent, by the fake too.
 #[test]
 fn statements_that_could_not_be_read_back_are_not_sent() {
