@@ -13,7 +13,7 @@ use compiler::{
     delta::{Delta, Op},
     ir::{Attributes, Base, DataType, Family, Key, Name, Rule, SetSpec, TABLE},
 };
-use nftnl_sys as sys;
+use nftnl::nftnl_sys as sys;
 use std::{collections::BTreeSet, ffi::CString};
 
 /// Whether the kernel shall keep what it has taken.

@@ -82,7 +82,7 @@ fn text(value: &str) -> CString {
 impl Expression {
     /// For libnftnl.
     pub(super) fn encode(&self) -> ffi::Expression {
-        use nftnl_sys as sys;
+        use nftnl::nftnl_sys as sys;
         let new = ffi::Expression::new;
         match self {
             &Self::Load { source, register } => {

@@ -4,7 +4,7 @@
 //! this file bounds every value ([`NAME`], [`DATA`], [`USERDATA`]) and every list ([`Elements`], [`Rule`]), and
 //! [`Scratch`] has room for the largest message that these bounds allow.
 
-use nftnl_sys::{
+use nftnl::nftnl_sys::{
     self as sys,
     libc::{c_char, c_void},
 };

@@ -7,14 +7,13 @@ use super::{
 };
 use nix::{
     errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname, recv,
-        send, setsockopt, socket, sockopt,
-    },
+    sys::socket::{MsgFlags, recv, send, setsockopt, sockopt},
 };
 use std::{
+    io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
@@ -49,15 +48,14 @@ impl Socket {
 
     pub(super) fn open() -> Result<Self, Error> {
         let failed = Error::system("open a netlink socket of netfilter");
-        let fd = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-            SockProtocol::NetlinkNetFilter,
-        )
-        .map_err(&failed)?;
-        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(&failed)?;
-        let port = getsockname::<NetlinkAddr>(fd.as_raw_fd()).map_err(&failed)?.pid();
+        let errno = |error: io::Error| failed(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
+        let opened = mnl::Socket::new(mnl::Bus::Netfilter).map_err(errno)?;
+        let port = opened.portid();
+        // libmnl's handle can neither be sent to another thread nor be closed on exec; the socket behind it can.
+        // SAFETY: the descriptor is open as long as the handle lives, and that is longer than the borrow.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(opened.as_raw_fd()) };
+        let fd = borrowed.try_clone_to_owned().map_err(errno)?;
+        fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(&failed)?;
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             set_option(fd.as_fd(), libc::SOL_NETLINK, option, &1i32).map_err(&failed)?;
         }

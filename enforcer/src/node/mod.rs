@@ -1,6 +1,5 @@
 //! What this host is like: its links and addresses, its pod bridge, its switches, and which interface is which pod's.
 
-pub mod chains;
 pub mod cni;
 mod cni_cache;
 pub mod facts;

@@ -6,6 +6,7 @@ mod faults;
 mod foreign;
 mod load;
 mod monitor;
+mod neighbours;
 mod parse;
 mod privileges;
 mod random;

@@ -8,7 +8,7 @@ mod neighbours;
 use super::{Failure, HostOptions};
 use crate::{
     nft,
-    node::{chains::chains, facts::Facts, watch},
+    node::{facts::Facts, watch},
 };
 use line::{Line, print};
 
@@ -33,7 +33,7 @@ pub(super) fn run(options: &HostOptions) -> Result<(), Failure> {
         if options.overlay_port.is_empty() { facts.overlay_ports() } else { options.overlay_port.clone() };
     let host = Host { facts, bridges, overlay_ports };
     let findings = nft::probe();
-    let others = chains();
+    let others = nft::chains();
 
     let lines: Vec<Line> = [
         kernel::privileges(&findings),

@@ -1,7 +1,7 @@
 //! Who else filters or translates on this host.
 
 use super::line::Line;
-use crate::node::{chains::ChainName, facts::Facts};
+use crate::{nft::ChainName, node::facts::Facts};
 
 /// How kube-proxy's modes show: IPVS by its device, nftables by its table, iptables by a chain.
 const IPVS_DEVICE: &str = "kube-ipvs0";
