@@ -4,13 +4,20 @@
 #![forbid(unsafe_code)]
 
 pub mod assertions;
+pub mod cli;
+mod cluster_dns;
 pub mod connect;
+pub mod diff;
 pub mod endpoint;
 pub mod explain;
+pub mod exposure;
 pub mod fix;
 pub mod input;
+pub mod lint;
 pub mod manifest;
 pub mod matrix;
 mod places;
 pub mod style;
+pub mod who;
+mod xml;
 pub mod yaml;

@@ -1,9 +1,6 @@
 //! How text is shown: colour, and the width there is for it.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-};
+use std::{env, io::IsTerminal};
 
 /// Colour repeats what the words say, and is there on a terminal only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +27,8 @@ pub enum Tone {
 
 /// Wide enough for every screen, where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
+/// Narrower terminals break lines by themselves.
+const NARROWEST: usize = 40;
 
 impl Style {
     /// No colour, 100 columns.
@@ -38,14 +37,14 @@ impl Style {
         Self { colour: false, width: WIDTH }
     }
 
-    /// As standard output wants it: colour on a terminal, unless `NO_COLOR` is set to anything but nothing
+    /// As a stream wants it: colour and the real width on a terminal; no colour if `NO_COLOR` is set to anything but nothing
     /// (<https://no-color.org>).
     #[must_use]
-    pub fn of_stdout() -> Self {
-        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_terminal = io::stdout().is_terminal();
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        let is_terminal = stream.is_terminal();
+        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let width = comfy_table::Table::new().width().filter(|_| is_terminal).map_or(WIDTH, usize::from);
-        Self { colour: is_terminal && !no_color, width: width.max(40) }
+        Self { colour: is_terminal && !no_colour, width: width.max(NARROWEST) }
     }
 
     /// Whether there is colour.
@@ -85,6 +84,9 @@ pub fn table(style: Style) -> comfy_table::Table {
 
 /// A table's lines without the spaces that fill them up.
 #[must_use]
-pub fn trimmed(table: &comfy_table::Table) -> String {
+pub fn trimmed(table: &mut comfy_table::Table) -> String {
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

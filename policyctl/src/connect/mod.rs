@@ -47,7 +47,8 @@ pub fn between_pods(cluster: &Cluster, source: &Pod, destination: &Pod) -> PortS
     let [sources, destinations] = [source, destination].map(|pod| pod_addresses(cluster, pod));
     let pairs = address_pairs(&sources, &destinations);
     let of_pair = |(from, to)| {
-        let [source, destination] = [(source, from), (destination, to)].map(|(pod, at)| Party::of_pod(cluster, pod, at));
+        let [source, destination] =
+            [(source, from), (destination, to)].map(|(pod, at)| Party::of_pod(cluster, pod, at));
         between(cluster, &source, &destination).both()
     };
     pairs.into_iter().map(of_pair).fold(PortSet::none(), |all, ports| all.union(&ports))

@@ -110,7 +110,8 @@ fn ports_of_entry(port: &PolicyPort, destinations: &[&[NamedPort]]) -> PortSet {
         PortMatch::Range(lo, hi) => PortSet::range(port.protocol, *lo, *hi),
         PortMatch::Named(name) => {
             let on = |ports: &&[NamedPort]| {
-                let named = ports.iter().filter(|known| known.protocol == port.protocol && known.name == *name);
+                let named =
+                    ports.iter().filter(|known| known.protocol == port.protocol && known.name == *name);
                 PortSet::none().with(port.protocol, named.map(|known| (known.port, known.port)).collect())
             };
             destinations.iter().map(on).reduce(|a, b| a.intersection(&b)).unwrap_or_default()

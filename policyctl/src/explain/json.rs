@@ -9,7 +9,6 @@ use crate::{
 };
 use policy_model::{
     policy::Direction,
-    portset::PortSet,
     verdict::{self, NearMiss, RuleRef},
 };
 use serde_json::{Value, json};
@@ -84,9 +83,10 @@ fn allowed_by(snapshot: &Snapshot, rule: &RuleRef) -> Value {
 }
 
 fn near_miss(snapshot: &Snapshot, miss: &NearMiss) -> Value {
-    let failed = miss.failed.iter().map(|failure| {
-        format!("{}: {}", failure.entry.path(miss.direction), failure.mismatch)
-    });
+    let failed = miss
+        .failed
+        .iter()
+        .map(|failure| format!("{}: {}", failure.entry.path(miss.direction), failure.mismatch));
     json!({
         "policy": miss.policy.to_string(),
         "rule": miss.rule_path(),
@@ -113,16 +113,9 @@ fn ports_json(ports: &Ports) -> Value {
         (Answer::Denied, &ports.denied),
     ];
     let items = parts.into_iter().filter(|(_, set)| !set.is_empty());
-    items.map(|(answer, set)| json!({ "verdict": answer, "connections": connections(set) })).collect()
-}
-
-/// As in the matrix, with the protocols that have no ports as `OTHER` where they are not part of `ANY`.
-fn connections(set: &PortSet) -> Value {
-    let mut items: Vec<Value> = Connections::of(set).iter().map(|item| json!(item)).collect();
-    if set.other && !set.is_all() {
-        items.push(json!({ "protocol": "OTHER", "ports": "all" }));
-    }
-    items.into()
+    items
+        .map(|(answer, set)| json!({ "verdict": answer, "connections": Connections::exactly(set) }))
+        .collect()
 }
 
 fn pair_json(pair: &Pair) -> Value {

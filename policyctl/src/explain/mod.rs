@@ -97,8 +97,9 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
         for packet in judged.packets(&probe.asked) {
             let verdict = cluster.verdict(&probe.flow(packet));
             let unknown = judged.unknown.contains_packet(packet.0, packet.1);
-            egress.add(&verdict.egress, unknown && !verdict.egress.allowed);
-            ingress.add(&verdict.ingress, unknown && !verdict.ingress.allowed);
+            let many = matches!(probe.asked, Asked::Many(_));
+            egress.add(&verdict.egress, unknown, many);
+            ingress.add(&verdict.ingress, unknown, many);
             exemptions.extend(verdict.exemption);
         }
         if let Asked::Many(_) = &probe.asked {

@@ -2,11 +2,12 @@
 
 use super::{Answer, Pair};
 use crate::{
+    cluster_dns,
     connect::{self, Party},
     input::Snapshot,
 };
 use policy_model::{
-    object::{NamedPort, ObjectKey, Pod, Protocol},
+    object::{ObjectKey, Pod, Protocol},
     policy::Direction,
     verdict::{Endpoint, Exemption},
 };
@@ -78,7 +79,10 @@ fn addresses(snapshot: &Snapshot, pairs: &[Pair]) -> Vec<String> {
         match &pods[..] {
             [] => None,
             [pod] => Some(format!("{address} is the address of pod {pod}")),
-            _ => Some(format!("{address} is held by {}: the strictest of their policies counts", pods.join(" and "))),
+            _ => Some(format!(
+                "{address} is held by {}: the strictest of their policies counts",
+                pods.join(" and ")
+            )),
         }
     };
     ends.filter_map(of_end).collect()
@@ -92,7 +96,11 @@ fn unknown(snapshot: &Snapshot, pairs: &[Pair]) -> Vec<String> {
         _ => None,
     });
     let of_pod = |key: &ObjectKey| {
-        let what = if snapshot.is_template(key) { "stands for pods that are not here" } else { "has no address yet" };
+        let what = if snapshot.is_template(key) {
+            "stands for pods that are not here"
+        } else {
+            "has no address yet"
+        };
         format!("{key} {what}, so whether an ipBlock covers it cannot be known")
     };
     nameless.map(of_pod).collect()
@@ -101,12 +109,12 @@ fn unknown(snapshot: &Snapshot, pairs: &[Pair]) -> Vec<String> {
 /// A pod that may talk to somebody, but not to the cluster's DNS, does not find anybody by name.
 fn no_names(snapshot: &Snapshot, sources: &[&Pod]) -> Vec<String> {
     let cluster = &snapshot.cluster;
-    let dns = cluster.pods().filter(|pod| is_dns(pod)).collect::<Vec<_>>();
-    let imagined = imagined_dns();
+    let dns = cluster.pods().filter(|pod| cluster_dns::is_server(pod)).collect::<Vec<_>>();
+    let imagined = cluster_dns::imagined();
     let servers = if dns.is_empty() { vec![&imagined] } else { dns };
     let is_mute = |pod: &&&Pod| {
         let is_isolated = cluster.isolating_policies(pod, Direction::Egress).next().is_some();
-        is_isolated && !is_dns(pod) && !servers.iter().any(|server| may_ask(snapshot, pod, server))
+        is_isolated && !cluster_dns::is_server(pod) && !servers.iter().any(|server| may_ask(snapshot, pod, server))
     };
     let mute: Vec<_> = sources.iter().filter(is_mute).map(|pod| pod.key.to_string()).collect();
     if mute.is_empty() {
@@ -130,25 +138,6 @@ fn may_ask(snapshot: &Snapshot, pod: &Pod, server: &Pod) -> bool {
         };
         connect::side(cluster, &source, &server, Direction::Egress).contains(Protocol::Udp, 53)
     })
-}
-
-fn is_dns(pod: &Pod) -> bool {
-    &*pod.key.namespace == "kube-system" && pod.labels.get("k8s-app").is_some_and(|app| &**app == "kube-dns")
-}
-
-/// CoreDNS as every distribution installs it, for folders that do not have it.
-fn imagined_dns() -> Pod {
-    let port = |name: &str, protocol| NamedPort { name: name.into(), protocol, port: 53 };
-    Pod {
-        key: ObjectKey::new("kube-system", "kube-dns"),
-        labels: [("k8s-app", "kube-dns")].into_iter().collect(),
-        ips: Default::default(),
-        node: None,
-        host_network: false,
-        terminal: false,
-        ports: vec![port("dns", Protocol::Udp), port("dns-tcp", Protocol::Tcp)],
-        owner: None,
-    }
 }
 
 /// Clients outside come through a node, and are hidden behind it on the way to a pod of another node.

@@ -33,8 +33,9 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// `unknown`: that it denies depends on an address that nobody knows.
-    pub(super) fn add(&mut self, side: &verdict::Side, unknown: bool) {
+    /// `unknown`: that it denies depends on an address that nobody knows. `many`: the question is about many ports, of which
+    /// the first that a rule misses says it all.
+    pub(super) fn add(&mut self, side: &verdict::Side, unknown: bool, many: bool) {
         self.isolated |= side.isolated;
         self.policies.extend(side.policies.iter().cloned());
         self.answers.insert(match (side.allowed, unknown) {
@@ -44,7 +45,11 @@ impl Collector {
         });
         self.allowed_by.extend(side.allowed_by.iter().cloned());
         for miss in &side.near_misses {
-            if !self.near_misses.contains(miss) {
+            let same_rule = |known: &NearMiss| {
+                (&known.policy, known.direction, known.rule) == (&miss.policy, miss.direction, miss.rule)
+            };
+            let is_known = |known| known == miss || (many && same_rule(known));
+            if !self.near_misses.iter().any(is_known) {
                 self.near_misses.push(miss.clone());
             }
         }

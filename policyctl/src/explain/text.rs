@@ -11,7 +11,7 @@ use policy_model::{
     object::ObjectKey,
     policy::Direction,
     portset::PortSet,
-    verdict::{Entry, NearMiss, RuleRef},
+    verdict::{Endpoint, Entry, NearMiss, RuleRef},
 };
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ pub(crate) fn wrapped(heading: &str, text: &str, width: usize) -> String {
     let indent = heading.chars().count();
     let mut out = heading.to_owned();
     let mut column = indent;
-    for (index, word) in text.split(' ').enumerate() {
+    for (index, word) in text.split_whitespace().enumerate() {
         let length = word.chars().count();
         if index > 0 && column + 1 + length > width {
             out += "\n";
@@ -138,7 +138,11 @@ impl Screen<'_> {
         };
         let head = format!("  {name:8} {answer}  ");
         let indent = 19;
+        let width = self.style.width.saturating_sub(indent);
         let lines = match side {
+            Side { isolated: false, .. } if self.is_outside(direction) => {
+                vec!["outside the cluster, where no policy has a say".to_owned()]
+            }
             Side { isolated: false, .. } => {
                 vec![format!("no policy isolates {} for {name}", named_all(who))]
             }
@@ -148,7 +152,7 @@ impl Screen<'_> {
             }
             Side { allowed_by, policies, .. } => {
                 let mut lines: Vec<String> =
-                    allowed_by.iter().take(SHOWN).map(|rule| format!("by {}", self.rule(rule))).collect();
+                    allowed_by.iter().take(SHOWN).flat_map(|rule| self.rule(rule, width)).collect();
                 if allowed_by.len() > SHOWN {
                     lines.push(format!("and {} more rules", allowed_by.len() - SHOWN));
                 }
@@ -159,7 +163,6 @@ impl Screen<'_> {
                 lines
             }
         };
-        let width = self.style.width.saturating_sub(indent);
         let body: String = lines.iter().map(|line| wrapped("", line, width)).collect();
         let mut out = String::new();
         for (index, line) in body.lines().enumerate() {
@@ -169,17 +172,40 @@ impl Screen<'_> {
         out
     }
 
-    /// `prod/db ingress[0].from[0] ports[0]   policies/db.yaml:14`
-    fn rule(&self, rule: &RuleRef) -> String {
+    /// Whether no end of one side is a pod, or an address that a pod or node has.
+    fn is_outside(&self, direction: Direction) -> bool {
+        let cluster = &self.snapshot.cluster;
+        let is_node = |address| cluster.nodes().any(|node| node.own_addresses().any(|own| own == address));
+        self.explanation.pairs.iter().all(|pair| {
+            let end = match direction {
+                Direction::Egress => &pair.source,
+                Direction::Ingress => &pair.destination,
+            };
+            match end {
+                Endpoint::Address(address) => {
+                    cluster.claimants(*address).next().is_none() && !is_node(*address)
+                }
+                Endpoint::Pod { .. } => false,
+            }
+        })
+    }
+
+    /// `by prod/db ingress[0].from[0] ports[0]  policies/db.yaml:14`, in two lines where it is too long for one.
+    fn rule(&self, rule: &RuleRef, width: usize) -> Vec<String> {
         let peer = rule.peer_path().map(|path| format!(".{path}")).unwrap_or_default();
         let port = rule.port_path().map(|path| format!(" {path}")).unwrap_or_default();
+        let text = format!("by {} {}{peer}{port}", rule.policy, rule.rule_path());
         let place = self.place(&rule.policy, rule.direction, rule.rule);
-        format!("{} {}{peer}{port}{place}", rule.policy, rule.rule_path())
+        if text.chars().count() + place.chars().count() <= width {
+            return vec![text + &place];
+        }
+        let place = place.trim_start();
+        vec![text, place.to_owned()].into_iter().filter(|line| !line.is_empty()).collect()
     }
 
     fn place(&self, policy: &ObjectKey, direction: Direction, rule: usize) -> String {
         match self.snapshot.place(policy, &rule_field(direction, rule)) {
-            Some(location) => format!("   {}:{}", location.file, location.line),
+            Some(location) => format!("  {}:{}", location.file, location.line),
             None => String::new(),
         }
     }
@@ -213,7 +239,9 @@ impl Screen<'_> {
                 Entry::Peer(_) => format!("{path}.{subject}"),
                 Entry::Port(_) => format!("{path}  {subject}"),
             };
-            let _ = writeln!(out, "      {line:38} {cross} {finding}");
+            let fits = line.chars().count().max(38) + finding.chars().count() + 9 <= self.style.width;
+            let gap = if fits { format!("{line:38} ") } else { format!("{line}\n        ") };
+            let _ = writeln!(out, "      {gap}{cross} {finding}");
         }
         if miss.failed.len() > SHOWN {
             let _ = writeln!(out, "      and {} more entries that do not match", miss.failed.len() - SHOWN);
@@ -234,7 +262,11 @@ impl Screen<'_> {
             return String::new();
         }
         let mut out = "\n".to_owned();
-        for pair in pairs.iter().take(PAIRS) {
+        // What is rarer is what a reader looks for.
+        let count = |answer| pairs.iter().filter(|pair| pair.verdict == answer).count();
+        let mut sorted: Vec<_> = pairs.iter().collect();
+        sorted.sort_by_key(|pair| count(pair.verdict));
+        for pair in sorted.into_iter().take(PAIRS) {
             let word = self.style.paint(tone(pair.verdict), &format!("{:8}", pair.verdict));
             let on = match &pair.asked {
                 Asked::One(transport, Some(port), _) => format!("  {} {port}", transport.name()),
@@ -270,10 +302,10 @@ fn named_all(names: &[String]) -> String {
 
 /// `TCP 80,443; UDP all; other protocols`.
 fn ports_words(set: &PortSet) -> String {
-    if set.is_all() {
-        return "every protocol and port".to_owned();
-    }
-    let items = Connections::of(set).into_iter().map(|item| format!("{} {}", item.protocol, item.ports));
-    let others = set.other.then(|| "ICMP and other protocols".to_owned());
-    items.chain(others).collect::<Vec<_>>().join("; ")
+    let items = Connections::exactly(set).into_iter().map(|item| match item.protocol {
+        "ANY" => "every protocol and port".to_owned(),
+        "OTHER" => "ICMP and other protocols".to_owned(),
+        protocol => format!("{protocol} {}", item.ports),
+    });
+    items.collect::<Vec<_>>().join("; ")
 }

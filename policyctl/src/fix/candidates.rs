@@ -55,8 +55,10 @@ struct Side<'a> {
 
 impl Side<'_> {
     fn candidates(&self) -> Vec<Edit> {
-        let policies: Vec<_> =
-            self.cluster.isolating_policies(self.pod, self.direction).take(TRIED).collect();
+        let mut policies: Vec<_> = self.cluster.isolating_policies(self.pod, self.direction).collect();
+        // A policy of few pods is the better place: a change of it moves less, now and later.
+        policies.sort_by_cached_key(|policy| self.selected(policy));
+        policies.truncate(TRIED);
         let mut edits = Vec::new();
         for policy in &policies {
             let rules = policy.rules(self.direction).unwrap_or_default();
@@ -68,6 +70,11 @@ impl Side<'_> {
         edits.extend(policies.iter().filter_map(|policy| self.rule_in(policy)));
         edits.extend(self.new_policy());
         edits
+    }
+
+    fn selected(&self, policy: &NetworkPolicy) -> usize {
+        let pods = self.cluster.pods().filter(|pod| pod.key.namespace == policy.key.namespace);
+        pods.filter(|pod| policy.pod_selector.matches(&pod.labels)).count()
     }
 
     /// A peer more, in a rule that has the ports.
@@ -173,7 +180,8 @@ pub(super) fn free_name(cluster: &Cluster, pod: &Pod, direction: Direction, othe
         ([], None) => "outside".to_owned(),
     };
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    let base: String = format!("{}-{word}-{other}", of_pod(pod)).chars().filter(|c| is_name(*c)).take(200).collect();
+    let base: String =
+        format!("{}-{word}-{other}", of_pod(pod)).chars().filter(|c| is_name(*c)).take(200).collect();
     let base = base.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
     let is_free = |name: &str| cluster.policy(&ObjectKey::new(pod.key.namespace.clone(), name)).is_none();
     let numbered = (2u32..).map(|number| format!("{base}-{number}"));

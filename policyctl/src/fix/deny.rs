@@ -57,8 +57,9 @@ impl Side<'_> {
         }
         let allowing: Vec<_> = policies.into_iter().filter(|policy| self.allows(policy)).collect();
         let ways: [fn(&Self, &NetworkPolicy, &Rule) -> Rest; 4] =
-            [Self::narrowed, Self::without_peers, Self::without_ports, |_, _, _| None];
-        let in_one_way = |way| allowing.iter().map(|policy| self.changed(policy, way)).collect::<Option<Vec<_>>>();
+            [Self::without_peers, Self::without_ports, Self::narrowed, |_, _, _| None];
+        let in_one_way =
+            |way| allowing.iter().map(|policy| self.changed(policy, way)).collect::<Option<Vec<_>>>();
         ways.into_iter().filter_map(in_one_way).filter(|edits| !edits.is_empty()).collect()
     }
 

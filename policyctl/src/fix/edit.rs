@@ -1,11 +1,6 @@
 //! One change of one policy.
 
-use policy_model::{
-    cluster::Cluster,
-    field::FieldPath,
-    object::ObjectKey,
-    policy::NetworkPolicy,
-};
+use policy_model::{cluster::Cluster, field::FieldPath, object::ObjectKey, policy::NetworkPolicy};
 use serde_json::Value;
 
 /// What is done.

@@ -149,22 +149,23 @@ fn best(
     open: &Wanted,
     goal: Goal,
 ) -> Option<Vec<Edit>> {
-    let mut best: Option<(usize, Vec<Edit>)> = None;
+    let mut best: Option<((usize, usize), Vec<Edit>)> = None;
     for edits in candidates {
         let mut after = cluster.clone();
         edits.iter().for_each(|edit| edit.apply(&mut after));
-        let limit = best.as_ref().map_or(usize::MAX, |(cost, _)| *cost);
+        let limit = best.as_ref().map_or(usize::MAX, |((moves, _), _)| *moves);
         let keys: Vec<_> = edits.iter().map(|edit| &edit.policy).collect();
         let Some(also) = moved::beside(cluster, &after, &keys, wanted, limit) else { continue };
         let wrong_way = |moved: &Move| match goal {
             Goal::Allow => !moved.lost.is_empty(),
             Goal::Deny => !moved.gained.is_empty(),
         };
-        if also.iter().any(wrong_way) || !helps(cluster, &after, open, goal) {
+        if also.moves.iter().any(wrong_way) || !helps(cluster, &after, open, goal) {
             continue;
         }
-        if also.len() < limit {
-            best = Some((also.len(), edits));
+        let cost = (also.moves.len(), also.touched);
+        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+            best = Some((cost, edits));
         }
     }
     best.map(|(_, edits)| edits)
@@ -184,17 +185,12 @@ fn helps(before: &Cluster, after: &Cluster, open: &Wanted, goal: Goal) -> bool {
     (0..2).any(|side| before[side] != open.ports && after[side] == open.ports)
 }
 
-fn finish(
-    snapshot: &Snapshot,
-    cluster: &Cluster,
-    edits: Vec<Edit>,
-    wanted: &[Wanted],
-    goal: Goal,
-) -> Fix {
+fn finish(snapshot: &Snapshot, cluster: &Cluster, edits: Vec<Edit>, wanted: &[Wanted], goal: Goal) -> Fix {
     let mut keys: Vec<_> = edits.iter().map(|edit| &edit.policy).collect();
     keys.sort();
     keys.dedup();
-    let also = moved::beside(&snapshot.cluster, cluster, &keys, wanted, usize::MAX).unwrap_or_default();
+    let also = moved::beside(&snapshot.cluster, cluster, &keys, wanted, usize::MAX);
+    let also = also.map(|also| also.moves).unwrap_or_default();
     let policies = keys.iter().filter_map(|key| cluster.policy(key).cloned()).collect();
     let deleted = keys.iter().filter(|key| cluster.policy(key).is_none()).map(|key| (*key).clone()).collect();
     let place = |edit: &Edit| {

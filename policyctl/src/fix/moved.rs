@@ -49,18 +49,26 @@ impl std::fmt::Display for Place {
 /// Everything that differs between two clusters that differ in these policies alone.
 #[must_use]
 pub fn moved(before: &Cluster, after: &Cluster, changed: &[&ObjectKey]) -> Vec<Move> {
-    beside(before, after, changed, &[], usize::MAX).unwrap_or_default()
+    beside(before, after, changed, &[], usize::MAX).map(|moved| moved.moves).unwrap_or_default()
 }
 
-/// The same without what is wanted; `None` if there is more than `limit`.
+/// Everything that moves beside what is wanted.
+pub(super) struct Beside {
+    pub(super) moves: Vec<Move>,
+    /// How many pairs the changed side answers otherwise, whatever the other side says: what may move later.
+    pub(super) touched: usize,
+}
+
+/// What moves beside what is wanted; `None` if there is more than `limit`.
 pub(super) fn beside(
     before: &Cluster,
     after: &Cluster,
     changed: &[&ObjectKey],
     wanted: &[Wanted],
     limit: usize,
-) -> Option<Vec<Move>> {
+) -> Option<Beside> {
     let mut moves: BTreeMap<(Place, Place), (PortSet, PortSet)> = BTreeMap::new();
+    let mut touched = 0;
     for direction in Direction::BOTH {
         let versions: Vec<&NetworkPolicy> = changed
             .iter()
@@ -78,7 +86,7 @@ pub(super) fn beside(
         let ranges: Vec<AddressRange> = Ranges::new(after, direction, cuts.starts()).iter().collect();
         for pod in before.pods().filter(is_subject) {
             let question = Question { before, after, direction, wanted };
-            question.of_pod(pod, &ranges, limit, &mut moves);
+            touched += question.of_pod(pod, &ranges, limit, &mut moves);
             if moves.len() > limit {
                 return None;
             }
@@ -90,7 +98,7 @@ pub(super) fn beside(
         gained,
         lost,
     });
-    Some(moves.collect())
+    Some(Beside { moves: moves.collect(), touched })
 }
 
 struct Question<'a> {
@@ -101,14 +109,15 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Everything that moves between a pod of changed policies and everybody else.
+    /// Everything that moves between a pod of changed policies and everybody else. Counts the pairs that are answered otherwise.
     fn of_pod(
         &self,
         pod: &Pod,
         ranges: &[AddressRange],
         limit: usize,
         moves: &mut BTreeMap<(Place, Place), (PortSet, PortSet)>,
-    ) {
+    ) -> usize {
+        let mut touched = 0;
         let own = pod_addresses(self.before, pod);
         let own: Vec<Option<IpAddr>> =
             if own.is_empty() { vec![None] } else { own.iter().copied().map(Some).collect() };
@@ -122,19 +131,26 @@ impl Question<'_> {
                 let parties = [self.before, self.after].map(|cluster| Party::of_pod(cluster, other, to));
                 totals.add(self.pair(&subjects[index], &parties));
             }
+            touched += usize::from(totals.touched);
             self.note(pod, Place::Pod(other.key.clone()), totals, moves);
             if moves.len() > limit {
-                return;
+                return touched;
             }
         }
         for range in ranges {
             let mut totals = Totals::default();
-            for (index, _) in own.iter().enumerate().filter(|(_, at)| at.is_none_or(|at| at.is_ipv4() == range.lo.is_ipv4())) {
+            for (index, _) in own
+                .iter()
+                .enumerate()
+                .filter(|(_, at)| at.is_none_or(|at| at.is_ipv4() == range.lo.is_ipv4()))
+            {
                 let parties = [Party::outside(range.lo), Party::outside(range.lo)];
                 totals.add(self.pair(&subjects[index], &parties));
             }
+            touched += usize::from(totals.touched);
             self.note(pod, Place::Range(*range), totals, moves);
         }
+        touched
     }
 
     fn subject<'b>(&'b self, pod: &'b Pod, at: Option<IpAddr>) -> [(Party<'b>, Subject<'b>); 2] {
@@ -179,7 +195,7 @@ impl Question<'_> {
         };
         let wanted = self.wanted.iter().filter(|wanted| wanted.is_about(&source, &destination));
         let wanted = wanted.fold(PortSet::none(), |all, wanted| all.union(&wanted.ports));
-        let [gained, lost] = totals.0.map(|ports| ports.difference(&wanted));
+        let [gained, lost] = [totals.gained, totals.lost].map(|ports| ports.difference(&wanted));
         if !gained.is_empty() || !lost.is_empty() {
             moves.insert((source, destination), (gained, lost));
         }
@@ -206,13 +222,18 @@ impl End {
 
 /// What is gained and what is lost over all pairs of addresses.
 #[derive(Default)]
-struct Totals([PortSet; 2]);
+struct Totals {
+    gained: PortSet,
+    lost: PortSet,
+    /// Whether the changed side answers otherwise.
+    touched: bool,
+}
 
 impl Totals {
     fn add(&mut self, pair: Option<[PortSet; 2]>) {
         let Some([before, after]) = pair else { return };
-        let [gained, lost] = &mut self.0;
-        *gained = gained.union(&after.difference(&before));
-        *lost = lost.union(&before.difference(&after));
+        self.gained = self.gained.union(&after.difference(&before));
+        self.lost = self.lost.union(&before.difference(&after));
+        self.touched = true;
     }
 }

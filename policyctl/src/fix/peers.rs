@@ -27,13 +27,15 @@ const PASSING: [&str; 9] = [
 ];
 
 /// Labels that say what a pod is, the most telling first.
-const TELLING: [&str; 5] = ["app.kubernetes.io/name", "app", "k8s-app", "name", "app.kubernetes.io/component"];
+const TELLING: [&str; 5] =
+    ["app.kubernetes.io/name", "app", "k8s-app", "name", "app.kubernetes.io/component"];
 
 /// The fewest labels that select no more pods of the namespace than all of a pod's lasting labels do.
 pub(super) fn labels_of(cluster: &Cluster, pod: &Pod) -> Labels {
     let mut labels = PASSING.iter().fold(pod.labels.clone(), |labels, key| labels.without(key));
     let selected = |labels: &Labels| {
-        let peers = cluster.pods().filter(|other| other.key.namespace == pod.key.namespace && other.is_policed());
+        let peers =
+            cluster.pods().filter(|other| other.key.namespace == pod.key.namespace && other.is_policed());
         peers.filter(|other| labels.iter().all(|(k, v)| other.labels.get(k) == Some(v))).count()
     };
     let fewest = selected(&labels);
@@ -67,7 +69,8 @@ pub(super) fn peers_of(cluster: &Cluster, end: &End, namespace: &Arc<str>) -> Ve
     match (&party.pods[..], block) {
         ([pod, ..], _) => {
             let pods = selector_of(&labels_of(cluster, pod));
-            let namespaces = (pod.key.namespace != *namespace).then(|| namespace_selector(&pod.key.namespace));
+            let namespaces =
+                (pod.key.namespace != *namespace).then(|| namespace_selector(&pod.key.namespace));
             vec![Peer::Pods { namespaces, pods }]
         }
         ([], Some(cidr)) => vec![Peer::IpBlock { cidr, except: Vec::new() }],
@@ -98,7 +101,9 @@ pub(super) fn everyone_but(cluster: &Cluster, end: &End) -> Option<Vec<Peer>> {
     let mut peers = Vec::new();
     let mut own: Vec<IpNet> = end.block.or(party.address.map(IpNet::from)).into_iter().collect();
     match &party.pods[..] {
-        [] => peers.push(Peer::Pods { namespaces: Some(Selector::everything()), pods: Selector::everything() }),
+        [] => {
+            peers.push(Peer::Pods { namespaces: Some(Selector::everything()), pods: Selector::everything() })
+        }
         [pod] => {
             let namespace = &pod.key.namespace;
             let others = Requirement::NotIn(NAMESPACE_NAME_LABEL.into(), [namespace.clone()].into());

@@ -81,8 +81,11 @@ impl Fix {
             ("also stops", self.also.iter().filter(|moved| !moved.lost.is_empty()).collect()),
         ];
         let said = parts.into_iter().filter(|(_, moves)| !moves.is_empty()).map(|(word, moves)| {
-            let names: Vec<_> =
-                moves.iter().take(NAMED).map(|moved| format!("{} → {}", moved.source, moved.destination)).collect();
+            let names: Vec<_> = moves
+                .iter()
+                .take(NAMED)
+                .map(|moved| format!("{} → {}", moved.source, moved.destination))
+                .collect();
             let more = moves.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more pairs") } else { String::new() };
             format!("{word} {}{more}", names.join(", "))
@@ -92,10 +95,6 @@ impl Fix {
 }
 
 fn move_json(moved: &Move, ports: &PortSet) -> Value {
-    let mut connections: Vec<Value> = Connections::of(ports).iter().map(|item| json!(item)).collect();
-    if ports.other && !ports.is_all() {
-        connections.push(json!({ "protocol": "OTHER", "ports": "all" }));
-    }
-    let name = |place: &Place| place.to_string();
-    json!({ "source": name(&moved.source), "destination": name(&moved.destination), "connections": connections })
+    let [source, destination] = [&moved.source, &moved.destination].map(Place::to_string);
+    json!({ "source": source, "destination": destination, "connections": Connections::exactly(ports) })
 }

@@ -72,7 +72,7 @@ impl Builder {
 
     pub(super) fn finish(mut self) -> Snapshot {
         let cluster = &mut self.snapshot.cluster;
-        for pod in cluster.pods() {
+        for pod in cluster.pods().filter(|pod| !pod.terminal) {
             if let Some(owner) = &pod.owner {
                 self.workloads.remove(&owned_key(&pod.key.namespace, &owner.kind, &owner.name));
             }

@@ -14,6 +14,8 @@ pub struct Fault {
     file: String,
     mark: Option<Mark>,
     kind: FaultKind,
+    /// The object, its field, and what is wrong with it: the parts of the message.
+    parts: (Option<String>, String, String),
 }
 
 /// What is at fault.
@@ -36,7 +38,14 @@ struct Mark {
 impl Fault {
     /// A file that cannot be used at all.
     pub(super) fn file(name: &str, message: String, help: Option<String>) -> Self {
-        Self { message: format!("{name}: {message}"), help, file: name.to_owned(), mark: None, kind: FaultKind::Document }
+        Self {
+            message: format!("{name}: {message}"),
+            help,
+            file: name.to_owned(),
+            mark: None,
+            kind: FaultKind::Document,
+            parts: (None, name.to_owned(), message),
+        }
     }
 
     /// A document or object of a text.
@@ -49,7 +58,15 @@ impl Fault {
             Some(_) if problem.is_unknown_field() => FaultKind::UnknownField,
             Some(_) => FaultKind::Object,
         };
-        Self { message: problem.headline(), help: problem.help, file, mark, kind }
+        let object = problem.object.as_ref().map(ToString::to_string);
+        let parts = (object, problem.path.to_string(), problem.message.clone());
+        Self { message: problem.headline(), help: problem.help, file, mark, kind, parts }
+    }
+
+    /// The object if there is one, the path of its field, and what is wrong with it.
+    #[must_use]
+    pub fn parts(&self) -> (Option<String>, String, String) {
+        self.parts.clone()
     }
 
     /// What is at fault.

@@ -56,14 +56,9 @@ pub enum InputError {
 /// What a source holds.
 pub(super) enum Text {
     /// A text that can be read now; nothing is read before it is asked for, so that only one is in memory.
-    Readable {
-        name: String,
-        read: Box<dyn FnOnce() -> Result<String, Fault>>,
-    },
+    Readable { name: String, read: Box<dyn FnOnce() -> Result<String, Fault>> },
     /// Something that is passed over.
-    Unread {
-        note: Warning,
-    },
+    Unread { note: Warning },
 }
 
 /// The endings of manifest files. A file that is named itself may end in anything.
@@ -150,13 +145,15 @@ fn read_bounded(name: &str, from: impl Read) -> Result<String, Fault> {
         return Err(Fault::file(name, format!("cannot be read: {error}"), None));
     }
     if bytes.len() > limits::BYTES {
-        let message = format!("it is larger than {} MiB, the most that one file may have", limits::BYTES >> 20);
+        let message =
+            format!("it is larger than {} MiB, the most that one file may have", limits::BYTES >> 20);
         return Err(Fault::file(name, message, Some("split it into several files".to_owned())));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
-        let message = format!("it is not UTF-8: the first wrong byte is number {at} (from 0), in line {line}");
+        let message =
+            format!("it is not UTF-8: the first wrong byte is number {at} (from 0), in line {line}");
         Fault::file(name, message, Some("save it as UTF-8".to_owned()))
     })
 }

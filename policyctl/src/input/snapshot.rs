@@ -72,11 +72,13 @@ impl Snapshot {
     }
 }
 
-/// `ns/name[Kind]` of what a pod counts under: its first owner, unless that is its node; else itself.
+/// `ns/name[Kind]` of what a pod counts under: its first owner, unless that is its node; else itself. An owner that does
+/// not say its kind is taken for a pod.
 #[must_use]
 pub fn workload_name(pod: &Pod) -> String {
     let namespace = &pod.key.namespace;
-    match pod.owner.as_ref().filter(|owner| &*owner.kind != "Node") {
+    match pod.owner.as_ref().filter(|owner| &*owner.kind != "Node" && !owner.name.is_empty()) {
+        Some(owner) if owner.kind.is_empty() => format!("{namespace}/{}[{POD}]", owner.name),
         Some(owner) => format!("{namespace}/{}[{}]", owner.name, owner.kind),
         None => format!("{namespace}/{}[{POD}]", pod.key.name),
     }

@@ -8,11 +8,7 @@ use policy_model::{
     object::{NamedPort, Pod},
     policy::{Direction, Peer},
 };
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// What a policy can see of a policed pod apart from its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +16,13 @@ pub(crate) struct Kind {
     pub(crate) namespace: Arc<str>,
     pub(crate) labels: Labels,
     pub(crate) ports: Vec<NamedPort>,
+}
+
+impl Kind {
+    /// The kind of a pod.
+    pub(crate) fn of(pod: &Pod) -> Self {
+        Self { namespace: pod.key.namespace.clone(), labels: pod.labels.clone(), ports: pod.ports.clone() }
+    }
 }
 
 /// One end of a connection: every party that gets the same answers, whoever is at the other end.
@@ -50,14 +53,16 @@ impl<'a> Classes<'a> {
     /// `ranges` of ingress and of egress.
     pub(super) fn new(cluster: &'a Cluster, ranges: [&'a Ranges; 2]) -> Self {
         let has_blocks = |direction| {
-            let rules = cluster.policies().flat_map(move |policy| policy.rules(direction).unwrap_or_default());
+            let rules =
+                cluster.policies().flat_map(move |policy| policy.rules(direction).unwrap_or_default());
             rules.flat_map(|rule| &rule.peers).any(|peer| matches!(peer, Peer::IpBlock { .. }))
         };
         let is_shared = |address: IpAddr| cluster.claimants(address).nth(1).is_some();
         Self {
             cluster,
             ranges,
-            by_address: Direction::BOTH.into_iter().any(has_blocks) || cluster.claimed_addresses().any(is_shared),
+            by_address: Direction::BOTH.into_iter().any(has_blocks)
+                || cluster.claimed_addresses().any(is_shared),
             kinds: Vec::new(),
             kind_ids: HashMap::new(),
             classes: Vec::new(),
@@ -85,8 +90,11 @@ impl<'a> Classes<'a> {
     }
 
     fn kind(&mut self, pod: &Pod) -> usize {
-        let kind =
-            Kind { namespace: pod.key.namespace.clone(), labels: pod.labels.clone(), ports: pod.ports.clone() };
+        let kind = Kind {
+            namespace: pod.key.namespace.clone(),
+            labels: pod.labels.clone(),
+            ports: pod.ports.clone(),
+        };
         if let Some(id) = self.kind_ids.get(&kind) {
             return *id;
         }

@@ -137,7 +137,20 @@ impl<'a> Compiler<'a> {
             }
         }
         let (peers, selected) = (HashMap::new(), HashMap::new());
-        Self { cluster, direction, kinds, classes, selection, ranges, sets, of_kind, mixed, of_range, peers, selected }
+        Self {
+            cluster,
+            direction,
+            kinds,
+            classes,
+            selection,
+            ranges,
+            sets,
+            of_kind,
+            mixed,
+            of_range,
+            peers,
+            selected,
+        }
     }
 
     fn sides(mut self) -> Sides {
@@ -163,7 +176,11 @@ impl<'a> Compiler<'a> {
         }
         let groups_of = |class: &Class| class.kinds.iter().filter_map(|kind| group_of_kind[*kind]).collect();
         let groups = self.classes.iter().map(groups_of).collect();
-        Sides { rows, groups, ranges_ipv4: self.ranges.starts().iter().map(|start| start.is_ipv4()).collect() }
+        Sides {
+            rows,
+            groups,
+            ranges_ipv4: self.ranges.starts().iter().map(|start| start.is_ipv4()).collect(),
+        }
     }
 
     /// The policies that isolate each kind, by their numbers.
@@ -268,14 +285,14 @@ impl<'a> Compiler<'a> {
 
     fn selected(&self, scope: &Scope, pods: &Selector) -> Others {
         let kinds = self.selection.matching(scope, pods);
-        let mixed = self.mixed.iter().filter(|class| self.classes[**class].kinds.iter().all(|k| kinds.contains(k)));
+        let mixed =
+            self.mixed.iter().filter(|class| self.classes[**class].kinds.iter().all(|k| kinds.contains(k)));
         kinds.iter().flat_map(|kind| &self.of_kind[*kind]).chain(mixed).copied().collect()
     }
 
     fn in_block(&self, peer: &Peer) -> Others {
         let Peer::IpBlock { cidr, except } = peer else { return Rc::from([]) };
-        let covers =
-            |start| cidr.contains(start) && !except.iter().any(|block| block.contains(start));
+        let covers = |start| cidr.contains(start) && !except.iter().any(|block| block.contains(start));
         // The ranges are cut at the block's own ends, so a range is in it with all of its addresses or with none.
         let covered = self.ranges.starts().iter().enumerate().filter(|(_, start)| covers(*start));
         let with_classes = |(range, _): (usize, _)| {

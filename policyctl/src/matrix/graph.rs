@@ -12,7 +12,8 @@ struct Graph {
 impl Graph {
     /// Every row that is shown is a node, whether anything reaches it or not; pairs that may talk both ways are two edges.
     fn of(matrix: &Matrix) -> Self {
-        let mut nodes: Vec<String> = matrix.shown_nodes().map(|node| matrix.nodes[node].name.to_string()).collect();
+        let mut nodes: Vec<String> =
+            matrix.shown_nodes().map(|node| matrix.nodes[node].name.to_string()).collect();
         let mut known: BTreeMap<String, usize> =
             nodes.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
         let mut edges = Vec::new();
@@ -34,7 +35,8 @@ impl Graph {
 pub fn dot(matrix: &Matrix) -> String {
     let graph = Graph::of(matrix);
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let mut text = "digraph matrix {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n".to_owned();
+    let mut text =
+        "digraph matrix {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n".to_owned();
     for name in &graph.nodes {
         let outside = if name.contains('[') { "" } else { " [shape=ellipse]" };
         let _ = writeln!(text, "  {}{outside};", quoted(name));

@@ -20,11 +20,12 @@ mod text;
 
 pub use connections::{Connections, ports_text};
 pub use graph::{dot, mermaid};
-pub use json::write as write_json;
+pub use json::{write_json, write_yaml};
 pub use nodes::Granularity;
 pub(crate) use ranges::Ranges;
 pub use svg::svg;
-pub use table::table;
+pub(crate) use table::outside_words;
+pub use table::{OpenSide, table, words as ports_words};
 pub use text::{csv, markdown};
 
 use crate::{connect, input::Snapshot};
@@ -148,7 +149,8 @@ impl Matrix {
     /// Every pair between which something may pass: inside first, by source and destination; then from outside, then to it.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let count = self.nodes.len();
-        let inside = (0..count).flat_map(move |source| (0..count).map(move |destination| (source, destination)));
+        let inside =
+            (0..count).flat_map(move |source| (0..count).map(move |destination| (source, destination)));
         let inside = inside.filter(|(source, destination)| self.shows([*source, *destination])).map(
             move |(source, destination)| {
                 (self.end(source), self.end(destination), self.inside[source * count + destination])

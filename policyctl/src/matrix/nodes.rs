@@ -56,7 +56,8 @@ pub(super) fn nodes<'a>(
     let mut nodes: BTreeMap<String, Node<'a>> = BTreeMap::new();
     for pod in snapshot.cluster.pods().filter(|pod| !pod.terminal) {
         let name = name(pod);
-        let node = nodes.entry(name.clone()).or_insert_with(|| Node { name, pods: Vec::new(), members: Vec::new() });
+        let node =
+            nodes.entry(name.clone()).or_insert_with(|| Node { name, pods: Vec::new(), members: Vec::new() });
         let addresses = pod_addresses(&snapshot.cluster, pod);
         let mut member = match addresses {
             [] => Member { classes: vec![classes.of(pod, None)], families: [true; 2] },
@@ -97,8 +98,12 @@ impl Node<'_> {
     }
 
     pub(super) fn summary(&self, engine: &Engine) -> Summary {
-        let is_isolated =
-            |direction| self.members.iter().flat_map(|member| &member.classes).all(|class| engine.is_isolated(*class, direction));
+        let is_isolated = |direction| {
+            self.members
+                .iter()
+                .flat_map(|member| &member.classes)
+                .all(|class| engine.is_isolated(*class, direction))
+        };
         Summary {
             name: self.name.as_str().into(),
             namespaces: self.pods.iter().map(|pod| pod.key.namespace.clone()).collect(),

@@ -26,8 +26,14 @@ pub fn svg(matrix: &Matrix) -> String {
     for (index, name) in names.iter().enumerate() {
         let at = margin + index * CELL + CELL / 2;
         let name = escaped(name);
-        let _ = writeln!(text, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>", margin - 6, at + 4);
-        let _ = writeln!(text, "<text transform=\"translate({},{}) rotate(-90)\">{name}</text>", at + 4, margin - 6);
+        let _ =
+            writeln!(text, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>", margin - 6, at + 4);
+        let _ = writeln!(
+            text,
+            "<text transform=\"translate({},{}) rotate(-90)\">{name}</text>",
+            at + 4,
+            margin - 6
+        );
     }
     let count = matrix.nodes.len();
     for row in 0..names.len() {

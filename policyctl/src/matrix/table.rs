@@ -1,6 +1,9 @@
 //! A matrix for a terminal: a grid where it fits, else a line a pair.
 
-use super::{Connections, End, Matrix, sets::SetId, sets::Sets};
+use super::{
+    Connections, End, Matrix, Summary,
+    sets::{SetId, Sets},
+};
 use crate::style::{self, Style, Tone};
 use comfy_table::{Cell, Color};
 use policy_model::{
@@ -41,7 +44,7 @@ fn grid(matrix: &Matrix, shown: &[usize], names: &[String], style: Style) -> Str
     }
     let inside = shown.iter().map(|node| matrix.outside_cell(*node, Direction::Ingress));
     table.add_row(std::iter::once(Cell::new("outside")).chain(inside).chain([Cell::new("·")]));
-    style::trimmed(&table)
+    style::trimmed(&mut table)
 }
 
 /// Three columns; written by hand because a large matrix has a million lines.
@@ -63,9 +66,10 @@ fn list(matrix: &Matrix, style: Style) -> String {
 
 /// `5432/TCP 53/UDP`, or `all`.
 #[must_use]
-pub(super) fn words(ports: &PortSet) -> String {
-    let items = Connections::of(ports).into_iter().map(|item| match item.protocol {
+pub fn words(ports: &PortSet) -> String {
+    let items = Connections::exactly(ports).into_iter().map(|item| match item.protocol {
         "ANY" => "all".to_owned(),
+        "OTHER" => "ICMP and the like".to_owned(),
         protocol => format!("{}/{protocol}", item.ports),
     });
     items.collect::<Vec<_>>().join(" ")
@@ -87,10 +91,14 @@ fn summary(matrix: &Matrix) -> String {
     let what = if shown.len() == 1 { "row" } else { "rows" };
     let mut text = format!("{} {what}, {} ordered pairs: ", shown.len(), all + part + denied);
     text += &format!("{all} open, {part} in part, {denied} denied.");
-    let open: Vec<String> = shown.iter().filter_map(|node| matrix.open_sides(*node)).collect();
     const NAMED: usize = 8;
+    let open = matrix.open_sides();
     if !open.is_empty() {
-        let named = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let word = |open: &OpenSide| match (open.ingress, open.egress) {
+            (true, true) if !open.host_network => open.name.clone(),
+            _ => format!("{} ({})", open.name, open.words()),
+        };
+        let named = open.iter().take(NAMED).map(word).collect::<Vec<_>>().join(", ");
         let more = open.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         text += &format!(" Not isolated: {named}{more}.");
@@ -115,7 +123,8 @@ impl Matrix {
     fn short_name(&self, node: usize) -> String {
         let name = &*self.nodes[node].name;
         let name = name.split_once('[').map_or(name, |(name, _)| name);
-        let same = |other: &super::Summary| other.name.split_once('[').map_or(&*other.name, |(n, _)| n) == name;
+        let same =
+            |other: &super::Summary| other.name.split_once('[').map_or(&*other.name, |(n, _)| n) == name;
         let name = if self.nodes.iter().filter(|other| same(other)).count() > 1 {
             &*self.nodes[node].name
         } else {
@@ -173,9 +182,9 @@ impl Matrix {
 
     /// Rows for people: neighbouring ranges with the same ports are one.
     pub(super) fn merged_rows(&self) -> Vec<(String, String, PortSet)> {
-        let inside = self.rows().filter(|row| {
-            matches!((&row.source, &row.destination), (End::Inside(_), End::Inside(_)))
-        });
+        let inside = self
+            .rows()
+            .filter(|row| matches!((&row.source, &row.destination), (End::Inside(_), End::Inside(_))));
         let mut rows: Vec<_> = inside
             .map(|row| (row.source.to_string(), row.destination.to_string(), row.ports.clone()))
             .collect();
@@ -193,16 +202,45 @@ impl Matrix {
         rows
     }
 
-    /// `shop/front (egress)`, if some side of it is not isolated.
-    fn open_sides(&self, node: usize) -> Option<String> {
-        let summary = &self.nodes[node];
-        let name = self.short_name(node);
-        match summary.isolated {
-            _ if summary.host_network => Some(format!("{name} (host network)")),
-            [true, true] => None,
-            [false, true] => Some(format!("{name} (ingress)")),
-            [true, false] => Some(format!("{name} (egress)")),
-            [false, false] => Some(name),
+    /// What some pod of each row that is shown is not isolated in.
+    #[must_use]
+    pub fn open_sides(&self) -> Vec<OpenSide> {
+        let of_node = |node| {
+            let Summary { name, isolated: [ingress, egress], host_network, .. } = &self.nodes[node];
+            OpenSide {
+                name: name.to_string(),
+                ingress: !ingress,
+                egress: !egress,
+                host_network: *host_network,
+            }
+        };
+        let open = self.shown_nodes().map(of_node);
+        open.filter(|open| open.ingress || open.egress).collect()
+    }
+}
+
+/// A workload of which some pod is not isolated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSide {
+    /// `ns/name[Kind]`.
+    pub name: String,
+    /// Everything may come in.
+    pub ingress: bool,
+    /// Everything may go out.
+    pub egress: bool,
+    /// It is on its node's network, where no policy selects it.
+    pub host_network: bool,
+}
+
+impl OpenSide {
+    /// `ingress`, `egress`, `ingress and egress`, `host network`.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match (self.host_network, self.ingress, self.egress) {
+            (true, ..) => "host network",
+            (_, true, true) => "ingress and egress",
+            (_, true, false) => "ingress",
+            (_, false, _) => "egress",
         }
     }
 }

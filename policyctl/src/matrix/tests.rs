@@ -12,7 +12,8 @@ fn allowed(cluster: &Cluster, source: &Pod, destination: &Pod, protocol: u8, por
     let pairs = address_pairs(pod_addresses(cluster, source), pod_addresses(cluster, destination));
     let endpoint = |pod: &Pod, address| Endpoint::Pod { key: pod.key.clone(), address };
     pairs.into_iter().any(|(from, to)| {
-        let flow = Flow { source: endpoint(source, from), destination: endpoint(destination, to), protocol, port };
+        let flow =
+            Flow { source: endpoint(source, from), destination: endpoint(destination, to), protocol, port };
         cluster.verdict(&flow).allowed
     })
 }

@@ -1,0 +1,59 @@
+//! `policyctl explain`.
+
+use super::{
+    CliError, Exit, Session,
+    args::{ExplainArgs, Structured},
+    names,
+};
+use crate::{
+    explain::{self, Answer, Explanation, Question},
+    fix::{self, Goal},
+    yaml,
+};
+use std::io::Write;
+
+pub(super) fn run(session: &Session, args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let question = question(session, &args.source, &args.destination)?;
+    let mut explanation = ask(session, &question)?;
+    let goal = if args.deny { Goal::Deny } else { Goal::Allow };
+    // A question about several pairs or ports is no wish to have them all: only what may not pass at all gets a remedy.
+    let turns = goal == Goal::Deny || explanation.verdict == Answer::Denied;
+    if turns && !session.common.quiet {
+        explanation.fix = fix::find(&session.snapshot, &explanation, goal);
+        explanation.notes.extend(no_fix(&explanation, goal));
+    }
+    let snapshot = &session.snapshot;
+    match args.output {
+        Structured::Table if session.common.quiet => {
+            writeln!(out, "{}", explanation.verdict.word().to_uppercase())?;
+        }
+        Structured::Table => write!(out, "{}", explain::text(snapshot, &explanation, session.style))?,
+        Structured::Json => writeln!(out, "{:#}", explain::json(snapshot, &explanation))?,
+        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&explain::json(snapshot, &explanation)))?,
+    }
+    Ok(explanation.verdict.into())
+}
+
+pub(super) fn question(session: &Session, source: &str, destination: &str) -> Result<Question, CliError> {
+    let source = names::endpoint(source, session.namespace())?;
+    let target = names::target(destination, session.namespace())?;
+    Ok(Question { source, target })
+}
+
+pub(super) fn ask(session: &Session, question: &Question) -> Result<Explanation, CliError> {
+    explain::explain(&session.snapshot, question).map_err(|error| session.no_end(error))
+}
+
+/// Says that there is nothing to change, where somebody waits for it.
+fn no_fix(explanation: &Explanation, goal: Goal) -> Option<String> {
+    match (goal, explanation.verdict, &explanation.fix) {
+        (Goal::Allow, Answer::Denied, None) => {
+            Some("no single small change allows this: the ends cannot be named by a rule, or it takes more than one policy".to_owned())
+        }
+        (Goal::Deny, Answer::Allowed, None) => {
+            Some("no change of policies stops this without more being allowed, or at all".to_owned())
+        }
+        (Goal::Deny, Answer::Denied, _) => Some("it is denied already: there is nothing to stop".to_owned()),
+        _ => None,
+    }
+}
