@@ -288,6 +288,15 @@ fn describe_drift(dump: &Dump, drift: &Delta) {
     );
 }
 
+/// Of the many lines of a delta those that say most: elements and rules come before what had to be made to hold them.
 fn first_lines(delta: &Delta) -> Vec<String> {
-    text::delta(delta, Style::SHORT).lines().take(5).map(str::to_owned).collect()
+    const LINES: usize = 5;
+    let mut ops: Vec<&Op> = delta.ops.iter().collect();
+    ops.sort_by_key(|op| match op {
+        Op::AddElements { .. } | Op::DeleteElements { .. } => 0,
+        Op::SetRules { .. } => 1,
+        _ => 2,
+    });
+    let ops = ops.into_iter().take(LINES).cloned().collect();
+    text::delta(&Delta { ops }, Style::SHORT).lines().take(LINES).map(str::to_owned).collect()
 }
