@@ -15,7 +15,7 @@ pub struct Fault {
     mark: Option<Mark>,
     kind: FaultKind,
     /// The object, its field, and what is wrong with it: the parts of the message.
-    parts: (Option<String>, String, String),
+    parts: Box<(Option<String>, String, String)>,
 }
 
 /// What is at fault.
@@ -60,13 +60,13 @@ impl Fault {
         };
         let object = problem.object.as_ref().map(ToString::to_string);
         let parts = (object, problem.path.to_string(), problem.message.clone());
-        Self { message: problem.headline(), help: problem.help, file, mark, kind, parts }
+        Self { message: problem.headline(), help: problem.help, file, mark, kind, parts: Box::new(parts) }
     }
 
     /// The object if there is one, the path of its field, and what is wrong with it.
     #[must_use]
     pub fn parts(&self) -> (Option<String>, String, String) {
-        self.parts.clone()
+        (*self.parts).clone()
     }
 
     /// What is at fault.
