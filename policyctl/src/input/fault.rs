@@ -44,7 +44,7 @@ impl Fault {
             file: name.to_owned(),
             mark: None,
             kind: FaultKind::Document,
-            parts: (None, name.to_owned(), message),
+            parts: Box::new((None, String::new(), message)),
         }
     }
 
