@@ -133,10 +133,13 @@ pub(super) fn resolve(snapshot: &Snapshot, question: &Question) -> Result<Ends, 
 
 /// What a target stands for, with one entry a receiver where the question is about many ports.
 fn destinations(snapshot: &Snapshot, target: &Target) -> Result<Vec<Destination>, ResolveError> {
-    let is_service = matches!(target.endpoint, Endpoint::Service(_));
     match target.ports {
+        _ if matches!(target.endpoint, Endpoint::Service(_)) => {
+            // Who is behind it comes before which ports it has: an ExternalName has none.
+            target.endpoint.resolve(&snapshot.cluster)?;
+            target.resolve(&snapshot.cluster)
+        }
         Ports::Named(..) => target.resolve(&snapshot.cluster),
-        _ if is_service => target.resolve(&snapshot.cluster),
         _ => {
             let ends = target.endpoint.resolve(&snapshot.cluster)?;
             let (transport, port) = match target.ports {

@@ -158,7 +158,10 @@ impl Screen<'_> {
                 }
                 if lines.is_empty() {
                     let names = policies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                    lines.push(format!("isolated by {names}, which have no say here"));
+                    lines.push(match side.verdict {
+                        Answer::Allowed => format!("isolated by {names}, but policies have no say here"),
+                        _ => format!("isolated by {names}; no rule allows this, but not every end is isolated"),
+                    });
                 }
                 lines
             }
@@ -220,7 +223,14 @@ impl Screen<'_> {
         }
         let heading = if misses.len() == 1 { "Nearest rule" } else { "Nearest rules" };
         let mut out = format!("\n  {}\n", self.style.paint(Tone::Strong, heading));
-        misses.iter().for_each(|miss| out += &self.near_miss(miss));
+        // Several pods may miss a rule in the same way.
+        let mut shown = Vec::new();
+        for text in misses.iter().map(|miss| self.near_miss(miss)) {
+            if !shown.contains(&text) {
+                out += &text;
+                shown.push(text);
+            }
+        }
         let hidden: usize = sides.iter().map(|side| side.near_misses.len().saturating_sub(SHOWN)).sum();
         if hidden > 0 {
             let _ = writeln!(out, "    and {hidden} more rules that do not match");

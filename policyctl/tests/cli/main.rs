@@ -1,0 +1,9 @@
+//! The command line: what each verb says, and how it ends.
+
+mod diff;
+mod explain;
+mod input;
+mod matrix;
+mod program;
+mod support;
+mod verbs;

@@ -1,0 +1,28 @@
+use crate::support::{policyctl, screens};
+
+screens! {
+    as_a_table: "matrix -f tests/data/shop";
+    as_json: "matrix -f tests/data/shop -o json";
+    as_yaml: "matrix -f tests/data/templates -o yaml";
+    as_csv: "matrix -f tests/data/shop -o csv";
+    as_markdown: "matrix -f tests/data/shop -o md";
+    as_dot: "matrix -f tests/data/templates -o dot";
+    as_mermaid: "matrix -f tests/data/templates -o mermaid";
+    as_svg: "matrix -f tests/data/templates -o svg";
+    of_pods: "matrix --pods -f tests/data/shop -o csv";
+    of_namespaces: "matrix --by namespace -f tests/data/shop";
+    of_one_namespace: "matrix -n data -f tests/data/templates";
+}
+
+#[test]
+fn a_row_a_line_and_every_line_is_json() {
+    let ran = policyctl("matrix -f tests/data/shop -o json");
+    let rows = ran.json()["rows"].as_array().expect("rows").len();
+    assert_eq!(ran.out.lines().count(), rows + 2, "{}", ran.out);
+}
+
+#[test]
+fn an_ended_pod_is_no_row_and_a_template_is_one() {
+    let text = policyctl("matrix --pods -f tests/data/shop -o csv").out;
+    assert!(!text.contains("migrate") && text.contains("shop/report[CronJob]"), "{text}");
+}
