@@ -76,11 +76,16 @@ pub(super) fn beside(
             .flatten()
             .filter(|policy| policy.rules(direction).is_some())
             .collect();
-        let is_subject = |pod: &&Pod| {
+        let is_selected = |pod: &Pod| {
             let selects = |policy: &&NetworkPolicy| {
                 policy.key.namespace == pod.key.namespace && policy.pod_selector.matches(&pod.labels)
             };
-            pod.is_policed() && versions.iter().any(selects)
+            versions.iter().any(selects)
+        };
+        // A pod that shares its address with one of a changed policy is judged together with it.
+        let is_subject = |pod: &&Pod| {
+            let together = pod.ips.iter().flat_map(|address| before.claimants(*address));
+            pod.is_policed() && std::iter::once(*pod).chain(together).any(is_selected)
         };
         let cuts = Ranges::new(before, direction, &[]);
         let ranges: Vec<AddressRange> = Ranges::new(after, direction, cuts.starts()).iter().collect();
