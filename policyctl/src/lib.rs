@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod matrix;
 mod places;
 pub mod style;
+pub mod test_run;
 pub mod who;
 mod xml;
 pub mod yaml;

@@ -53,6 +53,7 @@ pub(super) enum Verb {
     Diff(DiffArgs),
     Exposure(ExposureArgs),
     Lint(super::lint::LintArgs),
+    Test(super::test::TestArgs),
     Completion(CompletionArgs),
 }
 

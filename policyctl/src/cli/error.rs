@@ -1,7 +1,7 @@
 //! What ends a verb without an answer.
 
 use super::{Exit, names::NameError};
-use crate::{explain::EndsError, input::InputError, style::Style};
+use crate::{explain::EndsError, input::InputError, style::Style, test_run::FilesError};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use std::{
     fmt,
@@ -36,6 +36,9 @@ pub(super) enum CliError {
         /// What may have been meant.
         meant: Option<String>,
     },
+    /// A path without tests.
+    #[error(transparent)]
+    TestFiles(#[from] FilesError),
     /// Flags that do not go together.
     #[error("{message}")]
     Usage {

@@ -11,7 +11,7 @@ use crate::{
 use policy_model::{
     field::FieldPath,
     object::{ObjectKey, Pod, Protocol},
-    policy::{Direction, NetworkPolicy},
+    policy::{Direction, NetworkPolicy, Peer, Rule},
     selector::Selector,
 };
 use std::{collections::BTreeMap, net::IpAddr};
@@ -121,7 +121,12 @@ impl<'a> Dns<'a> {
         let finding = |code: Code, message: String| {
             Some(self.context.finding(code, &policy.key, &path, message, code.info().remedy))
         };
-        let asks = Asks { udp: by_pod.udp || by_node.udp, tcp: by_pod.tcp || by_node.tcp };
+        // A server that is no pod: a rule that names the port and a block was written for it.
+        let by_block = |protocol| rules().any(|rule| allows_block(rule, protocol));
+        let asks = Asks {
+            udp: by_pod.udp || by_node.udp || by_block(Protocol::Udp),
+            tcp: by_pod.tcp || by_node.tcp || by_block(Protocol::Tcp),
+        };
         match () {
             () if !self.on_node.is_empty() && !by_node.udp && (by_pod.udp || names_a_server()) => {
                 let addresses = listed(self.on_node.iter().map(ToString::to_string));
@@ -183,4 +188,9 @@ impl<'a> Dns<'a> {
         };
         Asks { udp: may(Protocol::Udp), tcp: may(Protocol::Tcp) }
     }
+}
+
+fn allows_block(rule: &Rule, protocol: Protocol) -> bool {
+    let has_block = rule.peers.iter().any(|peer| matches!(peer, Peer::IpBlock { .. }));
+    has_block && !rule.ports.is_empty() && connect::ports_of_rule(rule, &[]).contains(protocol, 53)
 }
