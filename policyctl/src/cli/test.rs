@@ -36,7 +36,7 @@ Exit code 1 if an assertion fails, 2 if a file cannot be read or names what is n
 pub(super) struct TestArgs {
     /// Test files, or folders of them
     #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    tests: Vec<PathBuf>,
     #[arg(short = 'o', long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
 }
@@ -62,7 +62,7 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let mut files = Vec::new();
-    for path in &args.files {
+    for path in &args.tests {
         files.extend(test_run::test_files(path, common.recursive)?);
     }
     let shared = match common.files.is_empty() {
