@@ -8,7 +8,7 @@
 //! `untracked-…::…` are the rounds of packets that conntrack is told not to track. Needs root.
 
 use conformance::{
-    attack::{self, Attack, Cast, Enforced, Ground, Seen, Wanted, catalogue},
+    attack::{self, Attack, Cast, Ground, Installed, Seen, Wanted, catalogue},
     lab::LabError,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -81,11 +81,11 @@ fn all_rounds(list: &List) -> Result<[Vec<Seen>; 4], LabError> {
         attack::run(&ground, &attacks, ROUNDS[number].1)
     };
     let open = round(0)?;
-    let enforced = Enforced::install(lab)?;
+    let tables = Installed::install(lab)?;
     let guarded = round(1)?;
-    enforced.reload_own_listing()?;
+    tables.reload_own_listing()?;
     let reloaded = round(2)?;
-    enforced.remove()?;
-    let _unguarded = Enforced::install_with(lab, |config| config.source_guard = false)?;
+    tables.remove()?;
+    let _unguarded = Installed::install_with(lab, |config| config.source_guard = false)?;
     Ok([open, guarded, reloaded, round(3)?])
 }

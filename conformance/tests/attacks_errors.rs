@@ -2,7 +2,7 @@
 
 use conformance::{
     attack::{
-        Enforced, Ground, Host,
+        Ground, Host, Installed,
         packet::{ip4, ip6, udp4, udp6, unfragmented},
     },
     lab::{Family, LabError},
@@ -158,8 +158,8 @@ fn errors_about_permitted_flows_arrive_and_forbidden_flows_cause_none() -> Resul
     let none = Vec::<String>::new();
     assert_eq!(all_missing(&ground, PERMITTED)?, none, "without our tables");
     assert_eq!(all_missing(&ground, FORBIDDEN)?, none, "without our tables");
-    let mut enforced = Enforced::install(&ground.lab)?;
-    enforced.apply_manifests(TO_THE_OTHER_NODE)?;
+    let mut tables = Installed::install(&ground.lab)?;
+    tables.apply_manifests(TO_THE_OTHER_NODE)?;
     assert_eq!(all_missing(&ground, PERMITTED)?, none, "under policies");
     let denied = all_missing(&ground, FORBIDDEN)?;
     // A router looks at hop limit and size before it asks the forward hook (ip_forward): it says nothing of the pod behind.
@@ -202,7 +202,7 @@ fn arrives(ground: &Ground, family: Family, kind: (u8, u8), marker: &str) -> Res
 #[test]
 fn an_error_by_a_stranger_passes_while_its_flow_has_an_entry_and_a_redirect_never() -> Result<(), LabError> {
     let ground = Ground::raise("icmp-stranger")?;
-    let mut enforced = Enforced::install(&ground.lab)?;
+    let mut tables = Installed::install(&ground.lab)?;
     let (a, b) = (&ground.cast.a, &ground.cast.b);
     for family in Family::BOTH {
         let (unreachable, redirect) = family.pick(((3, 3), (5, 1)), ((1, 4), (137, 0)));
@@ -216,7 +216,7 @@ fn an_error_by_a_stranger_passes_while_its_flow_has_an_entry_and_a_redirect_neve
         assert!(arrives(&ground, family, unreachable, "while it lives")?);
         assert!(!arrives(&ground, family, redirect, "a redirect about it")?);
     }
-    enforced.apply_manifests(
+    tables.apply_manifests(
         "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

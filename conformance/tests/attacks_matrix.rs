@@ -3,7 +3,7 @@
 
 use conformance::{
     attack::{
-        Cast, Enforced, Ground,
+        Cast, Ground, Installed,
         matrix::{self, Case},
     },
     lab::{Family, LabError},
@@ -59,11 +59,11 @@ fn all_rounds() -> Result<[Vec<Outcome>; 3], LabError> {
     matrix::set_services(lab, &ground.cast)?;
     let cases: Vec<Case> = cases(&ground.cast).into_iter().map(|(_, case)| case).collect();
     let open = matrix::ask(lab, &cases)?;
-    let enforced = Enforced::install(lab)?;
+    let tables = Installed::install(lab)?;
     // A flow of the last round would be judged as an established one.
     ground.forget()?;
     let guarded = matrix::ask(lab, &cases)?;
-    enforced.reload_own_listing()?;
+    tables.reload_own_listing()?;
     ground.forget()?;
     Ok([open, guarded, matrix::ask(lab, &cases)?])
 }

@@ -2,7 +2,7 @@
 //! whatever way the flow takes. Needs root.
 
 use conformance::{
-    attack::{Enforced, Ground, Host, matrix},
+    attack::{Ground, Host, Installed, matrix},
     lab::{Family, LabError},
     probe::{Side, Stream, UdpFlow},
 };
@@ -61,6 +61,50 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: { name: a-sends, namespace: default }
 spec: { podSelector: { matchLabels: { pod: a } }, policyTypes: [Egress] }
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: a-sends-udp-to-d, namespace: default }
+spec: { podSelector: { matchLabels: { pod: a } }, policyTypes: [Egress] }
+";
+
+/// One of the servers' rules stays, for other ports of the same peer.
+const SERVERS_REVOKE_A_PORT: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: b-hears, namespace: default }
+spec:
+  podSelector: { matchLabels: { pod: b } }
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{ podSelector: { matchLabels: { pod: a } } }]
+      ports: [{ protocol: UDP, port: 8000, endPort: 8100 }, { protocol: TCP, port: 81 }]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: d-hears, namespace: default }
+spec:
+  podSelector: { matchLabels: { pod: d } }
+  policyTypes: [Ingress]
+  ingress: [{ from: [{ podSelector: { matchLabels: { pod: a } } }], ports: [{ protocol: TCP, port: 81 }] }]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: d-hears-udp-of-a, namespace: default }
+spec: { podSelector: { matchLabels: { pod: d } }, policyTypes: [Ingress] }
+";
+
+/// One of the client's rules stays, for other ports of the same peers.
+const CLIENT_REVOKES_A_PORT: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: a-sends, namespace: default }
+spec:
+  podSelector: { matchLabels: { pod: a } }
+  policyTypes: [Egress]
+  egress:
+    - to: [{ podSelector: { matchExpressions: [{ key: pod, operator: In, values: [b, d] }] } }]
+      ports: [{ protocol: UDP, port: 8000, endPort: 8100 }, { protocol: TCP, port: 81 }]
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -195,19 +239,19 @@ fn assert_flowing(when: &str, flows: &[Flow], only: impl Fn(&Flow) -> bool) {
 fn revoke(test: &str, revoked: &str) -> Result<(), LabError> {
     let ground = Ground::raise(test)?;
     matrix::set_services(&ground.lab, &ground.cast)?;
-    let mut enforced = Enforced::install(&ground.lab)?;
-    enforced.apply_manifests(ALSO_UDP)?;
+    let mut tables = Installed::install(&ground.lab)?;
+    tables.apply_manifests(ALSO_UDP)?;
     let flows = open_all(&ground);
     assert_flowing("permitted", &flows, |_| true);
 
-    enforced.apply_manifests(revoked)?;
+    tables.apply_manifests(revoked)?;
     assert_silence("revoked", &flows, |_| false);
 
-    enforced.apply_manifests(ALLOWED)?;
-    enforced.apply_manifests(ALSO_UDP)?;
+    tables.apply_manifests(ALLOWED)?;
+    tables.apply_manifests(ALSO_UDP)?;
     assert_flowing("permitted again, with its entry", &flows, |_| true);
 
-    enforced.apply_manifests(revoked)?;
+    tables.apply_manifests(revoked)?;
     assert_silence("revoked again", &flows, |_| false);
 
     // Without their entries the flows are new ones: what the server sends would open one the other way round.
@@ -219,7 +263,7 @@ fn revoke(test: &str, revoked: &str) -> Result<(), LabError> {
     assert_flowing("datagrams of a revoked flow whose entry is deleted", &flows, |flow| {
         flow.is_udp() && flow.direct
     });
-    enforced.apply_manifests(ALLOWED)?;
+    tables.apply_manifests(ALLOWED)?;
     assert_flowing("permitted again, without its entry", &flows, |flow| flow.direct);
     Ok(())
 }
@@ -235,10 +279,20 @@ fn nothing_arrives_after_the_clients_side_revoked() -> Result<(), LabError> {
 }
 
 #[test]
+fn nothing_arrives_after_the_servers_side_revoked_one_port_of_several() -> Result<(), LabError> {
+    revoke("revoke-in-port", SERVERS_REVOKE_A_PORT)
+}
+
+#[test]
+fn nothing_arrives_after_the_clients_side_revoked_one_port_of_several() -> Result<(), LabError> {
+    revoke("revoke-out-port", CLIENT_REVOKES_A_PORT)
+}
+
+#[test]
 fn nothing_of_a_flow_to_the_node_arrives_after_a_revoke() -> Result<(), LabError> {
     let ground = Ground::raise("revoke-node")?;
     let (c, node) = (&ground.cast.c, &ground.cast.nodes[0]);
-    let mut enforced = Enforced::install(&ground.lab)?;
+    let mut tables = Installed::install(&ground.lab)?;
     let every = Duration::from_millis(5);
     let mut flows = Vec::new();
     for address in [IpAddr::from(node.v4), node.v6.into()] {
@@ -252,7 +306,7 @@ fn nothing_of_a_flow_to_the_node_arrives_after_a_revoke() -> Result<(), LabError
         }
     }
     assert_flowing("permitted", &flows, |_| true);
-    enforced.apply_manifests(
+    tables.apply_manifests(
         "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

@@ -1,11 +1,10 @@
-//! Flows and hosts in states that a first design forgot: flows older than conntrack, flows whose entry is gone, expected
-//! connections, pods that nobody knows, and other tables that say accept. Needs root.
+//! States that a first design forgot: flows older than conntrack, flows whose entry is gone, expected connections, and
+//! other tables that say accept. Needs root.
 
-use compiler::config::UnknownPods;
 use conformance::{
-    attack::{self, Enforced, Ground, Host, catalogue},
-    lab::{Lab, LabError, Place, PodSpec},
-    probe::{Outcome, Probe, Side, Stream, Transport},
+    attack::{self, Ground, Host, Installed, catalogue},
+    lab::{Lab, LabError, Place},
+    probe::{Outcome, Probe, Side, Stream},
 };
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -76,7 +75,7 @@ fn a_forbidden_flow_older_than_conntrack_stops_and_a_permitted_one_goes_on() -> 
             "conntrack is on already"
         );
 
-        let _enforced = Enforced::install(lab)?;
+        let _tables = Installed::install(lab)?;
         speak(first, true);
         assert_silent("forbidden", &forbidden);
         Side::BOTH.into_iter().for_each(|side| speak(side, true));
@@ -94,7 +93,7 @@ fn a_permitted_flow_goes_on_after_a_flush_unless_its_client_hears_nobody_or_its_
 -> Result<(), LabError> {
     let ground = Ground::raise("flush")?;
     let (lab, cast) = (&ground.lab, &ground.cast);
-    let _enforced = Enforced::install(lab)?;
+    let _tables = Installed::install(lab)?;
     let go_on = busy_streams(lab, &[(&cast.a, &cast.b), (&cast.a, &cast.d), (&cast.outside, &cast.c)])?;
     let lost = busy_streams(lab, &[(&cast.b, &cast.c), (&cast.c, &cast.a), (&cast.c, &cast.e)])?;
     assert_flowing("before", &go_on);
@@ -112,8 +111,8 @@ fn a_permitted_flow_goes_on_after_a_flush_unless_its_client_hears_nobody_or_its_
 fn a_connection_that_the_ftp_helper_expects_is_judged_like_any_other() -> Result<(), LabError> {
     let ground = Ground::raise("ftp")?;
     let (lab, cast) = (&ground.lab, &ground.cast);
-    let mut enforced = Enforced::install(lab)?;
-    enforced.apply_manifests(
+    let mut tables = Installed::install(lab)?;
+    tables.apply_manifests(
         "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -170,77 +169,6 @@ spec:
     Ok(())
 }
 
-/// Ways from and to a pod that the node was never told of.
-fn ways_of_a_stranger(ground: &Ground, stranger: &Host) -> Vec<Probe> {
-    let cast = &ground.cast;
-    let mut probes = Vec::new();
-    for transport in [Transport::Tcp, Transport::Udp, Transport::Icmp] {
-        let mut add = |from: &Host, to: IpAddr| {
-            let port = if transport == Transport::Icmp { 0 } else { 80 };
-            probes.push(Probe::new(transport, &from.place, to, port));
-        };
-        for index in 0..2 {
-            let of = |host: &Host| addresses(host)[index];
-            add(stranger, of(&cast.c));
-            add(stranger, of(&cast.b));
-            add(&cast.c, of(stranger));
-            add(stranger, of(&cast.d));
-            add(&cast.d, of(stranger));
-            add(stranger, of(&cast.outside));
-            add(&cast.outside, of(stranger));
-            add(stranger, of(&cast.nodes[0]));
-        }
-        add(stranger, cast.c.local.into());
-        add(&cast.c, stranger.local.into());
-    }
-    probes
-}
-
-#[test]
-fn an_unknown_pod_reaches_nobody_and_only_its_node_reaches_it() -> Result<(), LabError> {
-    let ground = Ground::raise("unknown")?;
-    let lab = &ground.lab;
-    let enforced = Enforced::install(lab)?;
-    let stranger = Host::of_pod(&lab.add_pod(PodSpec::new(1, "default", "z"))?)?;
-    let ways = ways_of_a_stranger(&ground, &stranger);
-    let by_node = addresses(&stranger).map(|to| Probe::tcp(&ground.cast.nodes[0].place, to, 80));
-    assert_outcomes("under policies", lab, &ways, |_| Outcome::Dropped)?;
-    assert_outcomes("under policies", lab, &by_node, |_| Outcome::Allowed)?;
-
-    enforced.remove()?;
-    ground.forget()?;
-    assert_outcomes("without our tables", lab, &ways, |_| Outcome::Allowed)
-}
-
-#[test]
-fn an_unknown_pod_that_may_pass_is_still_judged_by_the_other_side() -> Result<(), LabError> {
-    let ground = Ground::raise("unknown-ok")?;
-    let lab = &ground.lab;
-    let _enforced = Enforced::install_with(lab, |config| config.unknown_pods = UnknownPods::Allow)?;
-    let stranger = Host::of_pod(&lab.add_pod(PodSpec::new(1, "default", "z"))?)?;
-    let isolated = [&ground.cast.b, &ground.cast.d].map(addresses).concat();
-    assert_outcomes("with --unknown-pods allow", lab, &ways_of_a_stranger(&ground, &stranger), |probe| {
-        if isolated.contains(&probe.to) { Outcome::Dropped } else { Outcome::Allowed }
-    })
-}
-
-fn assert_outcomes(
-    when: &str,
-    lab: &Lab,
-    probes: &[Probe],
-    wanted: impl Fn(&Probe) -> Outcome,
-) -> Result<(), LabError> {
-    let replies = lab.probe_all(probes)?;
-    let wrong: Vec<_> = probes
-        .iter()
-        .zip(&replies)
-        .filter(|(probe, reply)| reply.outcome != wanted(probe))
-        .map(|(probe, reply)| format!("{probe} is {}", reply.outcome))
-        .collect();
-    assert!(wrong.is_empty(), "{when}: {wrong:#?}");
-    Ok(())
-}
-
 /// A table that accepts everything on every way, before, beside or after ours.
 fn accepting(name: &str, priority: i32) -> String {
     let hooks = ["forward", "input", "output"];
@@ -270,7 +198,7 @@ fn no_other_table_that_accepts_overrules_ours() -> Result<(), LabError> {
     };
     // Chains of equal priority: the one made last runs first.
     load("before")?;
-    let _enforced = Enforced::install(lab)?;
+    let _tables = Installed::install(lab)?;
     load("after")?;
     ground.forget()?;
     let attacks = catalogue::all(&ground.cast);

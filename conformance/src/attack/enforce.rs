@@ -1,13 +1,14 @@
 //! What `policyd` does on each node: objects in, the compiler's word into the kernel.
 
 use super::objects;
-use crate::lab::{Lab, LabError, addresses};
+use crate::lab::{Lab, LabError, Pod, addresses};
 use compiler::{
     Compiler, Event,
     config::Config,
     text::{self, Style},
 };
 use policy_model::cluster::Change;
+use std::sync::Arc;
 
 /// Commits what the compiler was told and loads the difference on a node, as one transaction.
 ///
@@ -19,12 +20,12 @@ pub fn enforce(lab: &Lab, node: u8, compiler: &mut Compiler) -> Result<(), LabEr
 
 /// Both nodes of a lab with our tables on them.
 #[derive(Debug)]
-pub struct Enforced<'a> {
+pub struct Installed<'a> {
     lab: &'a Lab,
     compilers: Vec<(u8, Compiler)>,
 }
 
-impl<'a> Enforced<'a> {
+impl<'a> Installed<'a> {
     /// Compiles the pods of the lab and the [`policies`](objects::policies) for every node, and loads both tables there.
     ///
     /// # Errors
@@ -38,20 +39,32 @@ impl<'a> Enforced<'a> {
     /// # Errors
     /// As [`enforce`].
     pub fn install_with(lab: &'a Lab, adjust: impl Fn(&mut Config)) -> Result<Self, LabError> {
-        let mut enforced = Self { lab, compilers: Vec::new() };
+        Self::install_for(lab, &lab.pods(), adjust)
+    }
+
+    /// As [`Self::install_with`], but the nodes are told of these pods only.
+    ///
+    /// # Errors
+    /// As [`enforce`].
+    pub fn install_for(
+        lab: &'a Lab,
+        pods: &[Arc<Pod>],
+        adjust: impl Fn(&mut Config),
+    ) -> Result<Self, LabError> {
+        let mut installed = Self { lab, compilers: Vec::new() };
         for node in lab.nodes() {
             let mut config = Config::new(node.name(), "cni0");
             config.broadcasts = vec![addresses::pod4(node.index(), 255)];
             adjust(&mut config);
-            enforced.compilers.push((node.index(), Compiler::new(config)));
+            installed.compilers.push((node.index(), Compiler::new(config)));
         }
-        let mut events: Vec<Event> = objects::cluster(lab).into_iter().map(Event::from).collect();
+        let mut events: Vec<Event> = objects::cluster_with(lab, pods).into_iter().map(Event::from).collect();
         events.extend(objects::policies()?.into_iter().map(Event::from));
-        for pod in lab.pods() {
-            enforced.tell(pod.node(), Event::Port(objects::port(lab, &pod)?));
+        for pod in pods {
+            installed.tell(pod.node(), Event::Port(objects::port(lab, pod)?));
         }
-        enforced.apply(events)?;
-        Ok(enforced)
+        installed.apply(events)?;
+        Ok(installed)
     }
 
     /// Feeds every node's compiler, and loads what follows from it.

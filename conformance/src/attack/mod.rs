@@ -5,7 +5,7 @@
 //! that policies are about. The same lists run without our tables first, so that each is seen to get through when
 //! nobody stops it.
 //!
-//! [`Enforced`] stands for `policyd` on the nodes: it compiles the cluster's objects and loads what the compiler says.
+//! [`Installed`] stands for `policyd` on the nodes: it compiles the cluster's objects and loads what the compiler says.
 
 pub mod catalogue;
 mod enforce;
@@ -16,7 +16,7 @@ pub mod packet;
 mod run;
 
 pub use catalogue::{Arrival, Attack, Baseline, Wanted};
-pub use enforce::{Enforced, enforce};
+pub use enforce::{Installed, enforce};
 pub use ground::{Cast, Ground, Host, LISTEN, Mac};
 pub use objects::{cluster, policies, port};
 pub use run::{Seen, run};

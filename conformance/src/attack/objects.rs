@@ -13,6 +13,11 @@ use std::sync::Arc;
 /// The nodes and pods of a lab. Each pod has one label, `pod`, with its name.
 #[must_use]
 pub fn cluster(lab: &Lab) -> Vec<Change> {
+    cluster_with(lab, &lab.pods())
+}
+
+/// The nodes of a lab and some of its pods.
+pub(super) fn cluster_with(lab: &Lab, pods: &[Arc<Pod>]) -> Vec<Change> {
     let nodes = lab.nodes().iter().map(|node| {
         let n = node.index();
         let ranges = [format!("{}/24", addresses::pod4(n, 0)), format!("{}/64", addresses::pod6(n, 0))];
@@ -22,7 +27,7 @@ pub fn cluster(lab: &Lab) -> Vec<Change> {
             pod_cidrs: ranges.iter().filter_map(|range| range.parse().ok()).collect(),
         })
     });
-    nodes.chain(lab.pods().iter().map(|pod| Change::Pod(pod_object(lab, pod)))).collect()
+    nodes.chain(pods.iter().map(|pod| Change::Pod(pod_object(lab, pod)))).collect()
 }
 
 fn pod_object(lab: &Lab, pod: &Pod) -> PodObject {

@@ -5,10 +5,11 @@ use crate::{
     lab::{LabError, Netns, Place},
     probe::{Capture, Injector},
 };
+use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    io,
-    net::{Ipv6Addr, UdpSocket},
+    io::{self, Read},
+    net::{Ipv6Addr, SocketAddr},
     thread,
     time::{Duration, Instant},
 };
@@ -106,7 +107,7 @@ struct Watch {
     /// The links at which frames come out of their senders, with those senders.
     witnesses: Vec<(BTreeSet<Place>, Capture)>,
     links: Vec<(Place, Capture)>,
-    sockets: Vec<(Place, UdpSocket)>,
+    sockets: Vec<(Arrival, Socket)>,
     seen: Vec<Seen>,
 }
 
@@ -114,7 +115,7 @@ impl Watch {
     fn new(ground: &Ground, attacks: &[Attack]) -> Result<Self, LabError> {
         let mut witnesses: BTreeMap<(Place, String), BTreeSet<Place>> = BTreeMap::new();
         let mut links: BTreeMap<Place, Capture> = BTreeMap::new();
-        let mut sockets: BTreeMap<Place, UdpSocket> = BTreeMap::new();
+        let mut sockets: Vec<(Arrival, Socket)> = Vec::new();
         for attack in attacks {
             for witness in witnesses_of(ground, &attack.from.place) {
                 witnesses.entry(witness).or_default().insert(attack.from.place.clone());
@@ -125,9 +126,9 @@ impl Watch {
                         entry.insert(ground.lab.capture(place, "eth0")?);
                     }
                 }
-                Arrival::Socket(place) => {
-                    if let Entry::Vacant(entry) = sockets.entry(place.clone()) {
-                        entry.insert(listen(&ground.lab.netns(place)?)?);
+                at @ (Arrival::Socket(place) | Arrival::Icmpv6(place)) => {
+                    if !sockets.iter().any(|(there, _)| there == at) {
+                        sockets.push((at.clone(), listen(&ground.lab.netns(place)?, at)?));
                     }
                 }
             }
@@ -137,12 +138,7 @@ impl Watch {
             .map(|((place, link), from)| Ok((from, ground.lab.capture(place, &link)?)))
             .collect::<Result<_, LabError>>()?;
         let seen = vec![Seen::default(); attacks.len()];
-        Ok(Self {
-            witnesses,
-            links: links.into_iter().collect(),
-            sockets: sockets.into_iter().collect(),
-            seen,
-        })
+        Ok(Self { witnesses, links: links.into_iter().collect(), sockets, seen })
     }
 
     /// Reads what has come in.
@@ -166,10 +162,9 @@ impl Watch {
             }
         }
         let mut buffer = [0; 2048];
-        for (place, socket) in &self.sockets {
-            let at = Arrival::Socket(place.clone());
-            while let Ok(length) = socket.recv(&mut buffer) {
-                marks(&buffer[..length]).for_each(|number| arrived(number, &at));
+        for (at, socket) in &self.sockets {
+            while let Ok(length) = (&mut &*socket).read(&mut buffer) {
+                marks(&buffer[..length]).for_each(|number| arrived(number, at));
             }
         }
         Ok(())
@@ -190,12 +185,19 @@ fn witnesses_of(ground: &Ground, from: &Place) -> Vec<(Place, String)> {
     }
 }
 
-/// A socket of both families.
-fn listen(netns: &Netns) -> Result<UdpSocket, LabError> {
-    let bound = netns.enter(|| {
-        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, LISTEN))?;
+/// A socket that gets what arrives: datagrams of both families, or messages of ICMPv6.
+fn listen(netns: &Netns, at: &Arrival) -> Result<Socket, LabError> {
+    let open = || {
+        let socket = match at {
+            Arrival::Icmpv6(_) => Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?,
+            Arrival::Socket(_) | Arrival::Link(_) => {
+                let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+                socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, LISTEN)).into())?;
+                socket
+            }
+        };
         socket.set_nonblocking(true)?;
         Ok::<_, io::Error>(socket)
-    })?;
-    bound.map_err(LabError::io(format!("UDP port {LISTEN} of {}", netns.name())))
+    };
+    netns.enter(open)?.map_err(LabError::io(format!("cannot listen in {}", netns.name())))
 }

@@ -1,11 +1,15 @@
 //! Neighbour and listener discovery: never tracked, so only its form can tell honest from forged.
 
-use super::{List, Wanted, frame6};
+use super::{Arrival, List, Wanted, frame6};
 use crate::{
-    attack::packet::{
-        Message, advertisement, ip6, nonce, redirect, router_advertisement, solicitation, target_link_address,
+    attack::{
+        Host,
+        packet::{
+            Message, advertisement, ip6, nonce, redirect, router_advertisement, solicitation,
+            target_link_address,
+        },
     },
-    probe::craft::{self, DESTINATION_OPTIONS, FRAGMENT, ICMPV6, Ipv6},
+    probe::craft::{self, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV6, Ipv6},
 };
 use std::net::Ipv6Addr;
 
@@ -16,6 +20,7 @@ const ROUTER: u8 = 134;
 
 pub(super) fn add(list: &mut List<'_>) {
     neighbours(list);
+    listeners(list);
     routers(list);
     data_in_disguise(list);
 }
@@ -59,6 +64,33 @@ fn neighbours(list: &mut List<'_>) {
         craft::ethernet(b.mac, [2, 0, 0, 0, 0, 0x78], craft::IPV6, &solicitation(message, b.v6, &nonce(m)))
     })
     .only_guard();
+}
+
+/// A pod's kernel says to which groups it listens, isolated or not (RFC 3810): a report to ff02::16 with hop limit 1 and
+/// the router alert option.
+fn listeners(list: &mut List<'_>) {
+    let g = list.cast;
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
+    let report = |from: &Host, m: &[u8]| {
+        let message = Message::new(from.local, group).icmpv6(LISTENER_REPORT, &[&[0; 4][..], m].concat());
+        let alert = [&[ICMPV6, 0, 5, 2, 0, 0, 1, 0][..], &message].concat();
+        let packet = Ipv6::new(from.local, group, HOP_BY_HOP).hops(1).packet(&alert);
+        frame6(from, [0x33, 0x33, 0, 0, 0, 0x16], &packet)
+    };
+    list.pass("MLD: a says what it listens to, heard by c", &g.a, &g.c, |m| report(&g.a, m));
+    list.pass("MLD: c says what it listens to, heard by b", &g.c, &g.b, |m| report(&g.c, m));
+    let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let mac = [0x33, 0x33, 0, 0, 0, 1];
+    let node = || Arrival::Icmpv6(g.nodes[0].place.clone());
+    list.pass("MLD: a says what it listens to, heard by its node", &g.a, node(), |m| {
+        frame6(&g.a, mac, &Message::new(g.a.local, all).hops(1).packet(LISTENER_REPORT, m))
+    });
+    list.drop("router advertisement from c, heard by its node", &g.c, node(), |m| {
+        frame6(&g.c, mac, &Message::new(g.c.local, all).packet(ROUTER, &router_advertisement(&nonce(m))))
+    });
+    list.drop("ping from a, heard by its node", &g.a, node(), |m| {
+        frame6(&g.a, mac, &Message::new(g.a.local, all).packet(128, &[&[0, 1, 0, 1][..], m].concat()))
+    });
 }
 
 fn routers(list: &mut List<'_>) {

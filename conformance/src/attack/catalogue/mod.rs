@@ -10,8 +10,11 @@ mod fragments;
 mod link_layer;
 mod multicast;
 mod overlay;
+mod ports;
 mod protocols;
 mod spoofing;
+#[cfg(test)]
+mod tests;
 mod untracked;
 
 use super::{Cast, Host, Mac};
@@ -47,6 +50,8 @@ pub enum Arrival {
     Link(Place),
     /// In a UDP socket of a place, on the port [`LISTEN`](super::LISTEN): behind every hook of its kernel.
     Socket(Place),
+    /// In a raw ICMPv6 socket of a place, likewise.
+    Icmpv6(Place),
 }
 
 impl From<&Host> for Arrival {
@@ -98,6 +103,7 @@ pub fn all(cast: &Cast) -> Vec<Attack> {
     untracked::add(&mut list);
     fragments::add(&mut list);
     protocols::add(&mut list);
+    ports::add(&mut list);
     multicast::add(&mut list);
     addresses::add(&mut list);
     link_layer::add(&mut list);
@@ -204,15 +210,4 @@ fn frame6(from: &Host, to: Mac, packet: &[u8]) -> Vec<u8> {
 /// A TCP header to port 80, with some numbers in it.
 const fn to_80(source: u16, flags: u8) -> Tcp {
     Tcp { source, destination: 80, sequence: 5, acknowledgement: 9, flags }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markers_are_found_in_the_middle_of_a_packet() {
-        let packet = [b"head".to_vec(), marker(7), b"ATKxyz".to_vec(), marker(123)].concat();
-        assert_eq!(marks(&packet).collect::<Vec<_>>(), [7, 123]);
-    }
 }

@@ -3,7 +3,7 @@
 use super::{List, Wanted, frame4, frame6, to_80};
 use crate::{
     attack::{
-        Host, Mac,
+        Cast, Host, Mac,
         packet::{tcp4, tcp6, udp4, udp6},
     },
     lab::addresses,
@@ -12,7 +12,7 @@ use crate::{
 use std::net::Ipv4Addr;
 
 /// Flannel's VXLAN port and network.
-const PORT: u16 = 8472;
+pub(super) const PORT: u16 = 8472;
 const VNI: u32 = 1;
 
 /// The MAC of a node's overlay device of one family.
@@ -26,11 +26,15 @@ fn wrapped(from: u8, to: u8, packet: &[u8]) -> Vec<u8> {
     craft::vxlan(VNI, &craft::ethernet(vtep(to, 4), vtep(from, 4), craft::IPV4, packet))
 }
 
+/// What node 1 would send for `a` to `d:80`, which policy allows: `d` takes the forger for `a`.
+pub(super) fn from_a_to_d(cast: &Cast, m: &[u8]) -> Vec<u8> {
+    wrapped(1, 2, &tcp4(cast.a.v4, cast.d.v4, to_80(1150, SYN), m))
+}
+
 pub(super) fn add(list: &mut List<'_>) {
     let g = list.cast;
     let (a, b, c, d, e) = (&g.a, &g.b, &g.c, &g.d, &g.e);
-    // Inside, a sends to d:80, which it may; d would take the forger for a.
-    let for_d = |m: &[u8]| wrapped(1, 2, &tcp4(a.v4, d.v4, to_80(1150, SYN), m));
+    let for_d = |m: &[u8]| from_a_to_d(g, m);
     let for_b = |m: &[u8]| wrapped(2, 1, &udp4(g.outside.v4, b.v4, (1151, 80), m));
     let send = |from: &Host, gateway: Mac, to: Ipv4Addr, port, payload: &[u8]| {
         frame4(from, gateway, &udp4(from.v4, to, (port, PORT), payload))

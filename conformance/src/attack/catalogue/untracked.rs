@@ -1,7 +1,7 @@
 //! Packets that conntrack has no entry for: `ct original …` does not match them, so a ruleset that asks nothing else lets
 //! them fall through.
 
-use super::{Arrival, List, frame4, frame6, to_80};
+use super::{Arrival, List, frame4, frame6, overlay, to_80};
 use crate::{
     attack::{
         LISTEN,
@@ -9,7 +9,7 @@ use crate::{
             TCP_CHECKSUM, UDP_CHECKSUM, ip4, ip6, tcp4, tcp6, udp4, udp6, with_checksum4, with_checksum6,
         },
     },
-    probe::craft::{self, ACK, FIN, RST, SYN},
+    probe::craft::{self, ACK, FIN, RST, SYN, Tcp},
 };
 
 pub(super) fn add(list: &mut List<'_>) {
@@ -48,6 +48,12 @@ pub(super) fn add(list: &mut List<'_>) {
     list.drop("TCP RST, a to c: a's egress", a, c, |m| {
         frame4(a, c.mac, &tcp4(a.v4, c.v4, to_80(1112, RST), m))
     });
+    for (name, source, flags) in [("bare ACK", 80, ACK), ("RST", 81, RST)] {
+        list.drop(&format!("TCP {name}, b to c: an answer in a flow that c may not open"), b, c, |m| {
+            frame4(b, c.mac, &tcp4(b.v4, c.v4, Tcp::new(source, 1119, flags), m))
+        });
+    }
+    list.pass("TCP SYN, b to c", b, c, |m| frame4(b, c.mac, &tcp4(b.v4, c.v4, Tcp::new(82, 1119, SYN), m)));
     errors(list);
 }
 
@@ -85,6 +91,11 @@ pub(super) fn add_without_conntrack(list: &mut List<'_>) {
     });
     list.drop("untracked, a to its node, IPv6", a, socket(), |m| {
         frame6(a, g.gateways[0], &udp6(a.v6, node.v6, (1202, LISTEN), m))
+    });
+    let (d, other) = (&g.d, &g.nodes[1]);
+    list.drop("untracked, VXLAN from c to the other node", c, d, |m| {
+        let inner = overlay::from_a_to_d(g, m);
+        frame4(c, g.gateways[0], &udp4(c.v4, other.v4, (1206, overlay::PORT), &inner))
     });
     list.pass("untracked, a to b:80 permitted", a, b, |m| frame4(a, b.mac, &udp4(a.v4, b.v4, (1203, 80), m)));
     list.pass("untracked, c to a:80 permitted", c, a, |m| frame4(c, a.mac, &udp4(c.v4, a.v4, (1204, 80), m)));
