@@ -89,15 +89,18 @@ impl<'a> Ground<'a> {
         for &address in &service.cluster_ips {
             built = built.cluster_ip(address);
         }
+        let target = |pod: &Pod, port: &object::ServicePort| match &port.target {
+            TargetPort::Number(number) => Some(*number),
+            TargetPort::Name(name) => pod.resolve_port(name, port.protocol).next(),
+        };
         for port in &service.ports {
-            let target = match &port.target {
-                TargetPort::Number(number) => *number,
-                TargetPort::Name(name) => first.resolve_port(name, port.protocol).next()?,
-            };
-            built = built.port(port.protocol, port.port, target, port.node_port);
+            built = built.port(port.protocol, port.port, target(first, port)?, port.node_port);
         }
         for pod in &backends {
             built = built.backend(pod.key.clone());
+            for port in &service.ports {
+                built = built.named_target(port.protocol, port.port, target(pod, port)?);
+            }
         }
         Some(built)
     }

@@ -156,6 +156,12 @@ impl Policyd {
         let _ = self.child.wait();
     }
 
+    /// The node it is for, counted from 1.
+    #[must_use]
+    pub fn node(&self) -> u8 {
+        self.node
+    }
+
     /// Lets it run on after this process.
     pub fn detach(self) {
         // Its destructor would kill it.

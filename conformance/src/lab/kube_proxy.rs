@@ -6,13 +6,19 @@
 
 use super::{Family, Pod, Service, addresses};
 use policy_model::object::Protocol;
-use std::{fmt::Write, net::IpAddr, sync::Arc};
+use std::{
+    fmt::Write,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// A backend with its address, and the node it is on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) address: IpAddr,
     pub(crate) node: u8,
+    /// Which of the Service's backends it is.
+    pub(crate) backend: usize,
 }
 
 /// Both tables of kube-proxy on `node`, as text for `nft -f` that replaces them in one transaction. Each Service comes
@@ -164,7 +170,11 @@ impl Table {
             for key in external_keys(cluster_ips) {
                 self.elements[SERVICE_IPS].push(format!("{key} : goto {}", names.0));
             }
-            self.cluster_chain(&names.0, cluster_ips, port.port, protocol, all, port.target_port, &id);
+            let targets = |endpoints: &[Endpoint]| -> Vec<SocketAddr> {
+                let target = |e: &Endpoint| SocketAddr::new(e.address, service.target_port(e.backend, port));
+                endpoints.iter().map(target).collect()
+            };
+            self.cluster_chain(&names.0, cluster_ips, port.port, protocol, &targets(all), &id);
             if external_ips.is_empty() && port.node_port.is_none() {
                 continue;
             }
@@ -182,33 +192,30 @@ impl Table {
             }
             self.external_chain(service.local, &names, !local.is_empty());
             if service.local && !local.is_empty() {
-                let spread = spread(&local, port.target_port, protocol, &id);
+                let spread = spread(&targets(&local), protocol, &id);
                 writeln!(self.chains, "\tchain {} {{ {spread}; }}", names.2).ok();
             }
         }
     }
 
     /// The chain of a Service port's ClusterIPs, before it the chains of its endpoints.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one Service port")]
     fn cluster_chain(
         &mut self,
         name: &str,
         cluster_ips: &[IpAddr],
         port: u16,
         protocol: &str,
-        endpoints: &[Endpoint],
-        target: u16,
+        targets: &[SocketAddr],
         id: &str,
     ) {
         let (ip, chains) = (self.ip, &mut self.chains);
-        for endpoint in endpoints {
-            let address = endpoint.address;
+        for target in targets {
             writeln!(
                 chains,
-                "\tchain {} {{\n\t\t{ip} saddr {address} jump mark-for-masquerade\n\
-                 \t\tmeta l4proto {protocol} dnat to {}\n\t}}",
-                endpoint_chain(address, target, protocol, id),
-                std::net::SocketAddr::new(address, target),
+                "\tchain {} {{\n\t\t{ip} saddr {} jump mark-for-masquerade\n\
+                 \t\tmeta l4proto {protocol} dnat to {target}\n\t}}",
+                endpoint_chain(*target, protocol, id),
+                target.ip(),
             )
             .ok();
         }
@@ -221,7 +228,7 @@ impl Table {
             )
             .ok();
         }
-        writeln!(chains, "\t\t{}\n\t}}", spread(endpoints, target, protocol, id)).ok();
+        writeln!(chains, "\t\t{}\n\t}}", spread(targets, protocol, id)).ok();
     }
 
     /// The chain of a Service port's NodePort and external addresses.
@@ -272,20 +279,20 @@ impl Table {
 }
 
 /// The rule that chooses an endpoint at random.
-fn spread(endpoints: &[Endpoint], target: u16, protocol: &str, id: &str) -> String {
-    let choices: Vec<_> = endpoints
+fn spread(targets: &[SocketAddr], protocol: &str, id: &str) -> String {
+    let choices: Vec<_> = targets
         .iter()
         .enumerate()
-        .map(|(i, e)| format!("{i} : goto {}", endpoint_chain(e.address, target, protocol, id)))
+        .map(|(i, target)| format!("{i} : goto {}", endpoint_chain(*target, protocol, id)))
         .collect();
     format!("numgen random mod {} vmap {{ {} }}", choices.len(), choices.join(", "))
 }
 
 /// nft names may not hold colons.
-fn endpoint_chain(address: IpAddr, target: u16, protocol: &str, id: &str) -> String {
-    let address = address.to_string().replace(':', ".");
-    let hash = hash(&format!("{id}/{protocol}/{address}/{target}"));
-    format!("endpoint-{hash}-{id}__{address}/{target}")
+fn endpoint_chain(target: SocketAddr, protocol: &str, id: &str) -> String {
+    let (address, port) = (target.ip().to_string().replace(':', "."), target.port());
+    let hash = hash(&format!("{id}/{protocol}/{address}/{port}"));
+    format!("endpoint-{hash}-{id}__{address}/{port}")
 }
 
 const fn protocol(protocol: Protocol) -> &'static str {

@@ -80,6 +80,12 @@ impl Lab {
         &self.nodes[usize::from(index) - 1]
     }
 
+    /// The ports on which every host answers unless its own list says otherwise.
+    #[must_use]
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     /// The namespace of the outside host.
     #[must_use]
     pub fn outside(&self) -> &Netns {

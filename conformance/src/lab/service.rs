@@ -2,7 +2,7 @@
 
 use super::Place;
 use policy_model::object::{ObjectKey, Protocol};
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// A Service of the cluster. Backends that are not up are left out, as an EndpointSlice leaves them out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// The pods behind it, or nodes for host-network pods.
     pub backends: Vec<Place>,
+    /// Where a `targetPort` is a name that a backend calls another number than `target_port`: by index of the
+    /// backend, protocol and `port`.
+    pub named_targets: BTreeMap<(usize, Protocol, u16), u16>,
 }
 
 /// One port of a [`Service`].
@@ -45,6 +48,7 @@ impl Service {
             local: false,
             ports: Vec::new(),
             backends: Vec::new(),
+            named_targets: BTreeMap::new(),
         }
     }
 
@@ -74,6 +78,21 @@ impl Service {
     pub fn backend(mut self, backend: impl Into<Place>) -> Self {
         self.backends.push(backend.into());
         self
+    }
+
+    /// With this number for a `targetPort` that is a name, on the backend that was added last.
+    #[must_use]
+    pub fn named_target(mut self, protocol: Protocol, port: u16, number: u16) -> Self {
+        if let Some(last) = self.backends.len().checked_sub(1) {
+            self.named_targets.insert((last, protocol, port), number);
+        }
+        self
+    }
+
+    /// Where a port leads to on one of the backends.
+    pub(crate) fn target_port(&self, backend: usize, port: &ServicePort) -> u16 {
+        let named = self.named_targets.get(&(backend, port.protocol, port.port));
+        named.copied().unwrap_or(port.target_port)
     }
 
     /// With `externalTrafficPolicy: Local`.

@@ -42,25 +42,25 @@ impl Lab {
         let services = self.service_list().clone();
         let with_endpoints: Vec<(&Service, Vec<Endpoint>)> = services
             .iter()
-            .map(|s| (s, s.backends.iter().flat_map(|b| self.endpoints(b)).collect()))
+            .map(|s| (s, s.backends.iter().enumerate().flat_map(|(i, b)| self.endpoints(i, b)).collect()))
             .collect();
         in_parallel(self.nodes(), |node| node.netns().nft(&kube_proxy::tables(node.index(), &with_endpoints)))
     }
 
     /// The addresses of a backend; none while it is not up.
-    fn endpoints(&self, backend: &Place) -> Vec<Endpoint> {
+    fn endpoints(&self, backend: usize, place: &Place) -> Vec<Endpoint> {
         let on = |node, addresses: Vec<IpAddr>| {
-            addresses.into_iter().map(move |address| Endpoint { address, node }).collect()
+            addresses.into_iter().map(move |address| Endpoint { address, node, backend }).collect()
         };
         let both = |place: &Place| Family::BOTH.iter().filter_map(|&f| self.address(place, f).ok()).collect();
-        match backend {
-            Place::Node(n) => on(*n, both(backend)),
+        match place {
+            Place::Node(n) => on(*n, both(place)),
             Place::Pod(key) => {
                 let pod = self.pod(&key.namespace, &key.name);
                 pod.map_or_else(Vec::new, |p| on(p.node(), p.addresses().collect()))
             }
             // A backend outside the cluster is on no node.
-            Place::Outside => on(0, both(backend)),
+            Place::Outside => on(0, both(place)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The commands of this repository: `cargo test-all`, `cargo bench-all` and `cargo dev …` (see `.cargo/config.toml`).
+//! The commands of this repository: `cargo demo`, `cargo test-all`, `cargo bench-all` and `cargo dev …` (see `.cargo/config.toml`).
 //!
 //! One program, so that a fresh machine needs no more than Rust and a C linker to start: it links no C library, checks
 //! for what the other parts need, and installs what is missing.
@@ -6,6 +6,7 @@
 
 mod bench;
 mod closing_lines;
+mod demo;
 mod phases;
 mod runner;
 mod setup;
@@ -24,6 +25,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show the main job: a small company on two nodes, enforced by policyd, changed live, every verdict proved by traffic.
+    Demo {
+        /// Leave the lab up at the end, and say how to look around in it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Take down a lab that `demo --keep` left up.
+    DemoDown {
+        /// The lab's id, such as pal-demo-1a2b3c.
+        id: String,
+    },
+    /// The servers of a lab that was left up; `demo --keep` starts this.
+    #[command(hide = true)]
+    DemoServe(demo::Serve),
     /// Install missing packages, then run every check and every test; the last line is `N passed, M failed`.
     TestAll(phases::Choice),
     /// Check that this machine has the packages, rights and kernel features; install packages that are missing.
@@ -48,6 +63,8 @@ enum DevError {
     Phase(#[from] phases::PhaseError),
     #[error(transparent)]
     Run(#[from] runner::RunError),
+    #[error(transparent)]
+    Demo(#[from] demo::DemoCommandError),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +81,15 @@ fn main() -> ExitCode {
 /// Runs one command; `false` when it ran to its end and something failed.
 fn run(command: Command) -> Result<bool, DevError> {
     match command {
+        Command::Demo { keep } => {
+            // First of all, so that Ctrl-C is heard in every thread that follows.
+            let signals = demo::Signals::catch()?;
+            setup::packages()?;
+            setup::machine()?;
+            Ok(demo::run(keep, &signals)?)
+        }
+        Command::DemoDown { id } => Ok(demo::take_down(&id).map(|()| true)?),
+        Command::DemoServe(serve) => Ok(demo::serve(&serve).map(|()| true)?),
         Command::TestAll(choice) => {
             setup::packages()?;
             setup::machine()?;

@@ -1,0 +1,179 @@
+//! `cargo demo`: builds `policyd`, runs the demo, and says what it found.
+
+use crate::workspace::{self, WorkspaceError};
+use conformance::{
+    demo::{self, Checks, Kept, Screen, Servers},
+    lab::{LabError, Place, ownership},
+};
+use nix::sys::signal::{SigSet, Signal};
+use std::{
+    io::{self, BufRead, BufReader, IsTerminal, Write},
+    path::Path,
+    process::{self, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+/// Names a `policyd` to use; then none is built.
+const POLICYD: &str = "PALISADE_POLICYD";
+/// Failed checks that are listed; the closing line counts all.
+const LISTED: usize = 40;
+
+/// Why a command of the demo does not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoCommandError {
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    #[error("policyd was not built; cargo's own message is above")]
+    Build,
+    #[error("there is no demo {id}. {up}")]
+    NoSuchDemo { id: String, up: String },
+    #[error("{what}: {source}")]
+    Io { what: &'static str, source: io::Error },
+}
+
+fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DemoCommandError {
+    move |source| DemoCommandError::Io { what, source }
+}
+
+/// Ctrl-C and requests to end, held back until somebody listens. Programs that are started do not inherit that.
+pub(crate) struct Signals(SigSet);
+
+impl Signals {
+    /// Holds them back in this thread and in all that it starts.
+    pub(crate) fn catch() -> Result<Self, DemoCommandError> {
+        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        signals.thread_block().map_err(|e| io_error("cannot hold back signals")(e.into()))?;
+        Ok(Self(signals))
+    }
+
+    /// The first one ends the demo at its next step, which takes the lab down; the second one ends it at once, and the
+    /// lab's reaper does the same.
+    fn listen(&self, interrupted: Arc<AtomicBool>) {
+        let signals = self.0;
+        thread::spawn(move || {
+            while let Ok(signal) = signals.wait() {
+                if interrupted.swap(true, Ordering::SeqCst) {
+                    process::exit(128 + signal as i32);
+                }
+                eprintln!("{signal}: taking the lab down");
+            }
+        });
+    }
+}
+
+/// Runs the demo; `true` if every check held.
+pub(crate) fn run(keep: bool, signals: &Signals) -> Result<bool, DemoCommandError> {
+    let mut out = io::stdout();
+    let mut screen = Screen::stdout(&mut out);
+    signals.listen(screen.interrupted());
+    if std::env::var_os(POLICYD).is_none() {
+        build()?;
+    }
+    let begin = Instant::now();
+    let company = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/company");
+    let mut checks = Checks::default();
+    let ended = demo::run(&company, keep, &mut screen, &mut checks);
+    match &ended {
+        Ok(Some(kept)) => {
+            start_servers(kept)?;
+            kept.tell(&mut screen);
+        }
+        Ok(None) => {}
+        Err(error) => checks.failures.push(format!("the demo could not go on: {error}")),
+    }
+    println!();
+    for failure in checks.failures.iter().take(LISTED) {
+        println!("FAIL  {failure}");
+    }
+    println!("in {:.1} s", begin.elapsed().as_secs_f64());
+    println!("{}", checks.closing_line());
+    Ok(checks.failures.is_empty())
+}
+
+/// Builds `policyd`. On a terminal cargo shows its own bar, with counts.
+fn build() -> Result<(), DemoCommandError> {
+    let begin = Instant::now();
+    let workspace = workspace::Workspace::read()?;
+    let mut cargo = workspace::cargo();
+    cargo.current_dir(&workspace.workspace_root).args(["build", "--release", "--package", "enforcer"]);
+    if !io::stderr().is_terminal() {
+        cargo.arg("--quiet");
+    }
+    let status = cargo.stdin(Stdio::null()).status().map_err(WorkspaceError::Start)?;
+    if !status.success() {
+        return Err(DemoCommandError::Build);
+    }
+    println!("ok    policyd is built  {:.1} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Servers that outlive this process, as a process of the lab's outside host: they end when the lab is taken down.
+fn start_servers(kept: &Kept) -> Result<(), DemoCommandError> {
+    let this = std::env::current_exe().map_err(io_error("the path of this program"))?;
+    let ports: Vec<_> = kept.ports.iter().map(ToString::to_string).collect();
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &format!("{}-out", kept.id)]).arg(this);
+    command.args(["demo-serve", &kept.id, "--ports", &ports.join(",")]);
+    command.args(kept.places.iter().map(ToString::to_string));
+    // Ctrl-C is for what runs in the foreground.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut servers = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .map_err(io_error("cannot start the lab's servers"))?;
+    let mut ready = String::new();
+    if let Some(output) = servers.stdout.take() {
+        BufReader::new(output).read_line(&mut ready).map_err(io_error("the lab's servers"))?;
+    }
+    if ready.is_empty() {
+        Err(io_error("the lab's servers ended")(io::ErrorKind::BrokenPipe.into()))
+    } else {
+        Ok(())
+    }
+}
+
+/// Which servers to run.
+#[derive(clap::Args)]
+pub(crate) struct Serve {
+    /// The lab.
+    id: String,
+    /// Ports of each host.
+    #[arg(long, value_delimiter = ',')]
+    ports: Vec<u16>,
+    /// Hosts.
+    places: Vec<Place>,
+}
+
+/// Serves until it is killed with its lab.
+pub(crate) fn serve(serve: &Serve) -> Result<(), DemoCommandError> {
+    let _servers = Servers::start(&serve.id, &serve.places, &serve.ports)?;
+    let mut out = io::stdout();
+    writeln!(out, "ready").and_then(|()| out.flush()).map_err(io_error("standard output"))?;
+    loop {
+        thread::park();
+    }
+}
+
+/// Takes a lab down that was left up.
+pub(crate) fn take_down(id: &str) -> Result<(), DemoCommandError> {
+    let kept = ownership::kept()?;
+    if !kept.iter().any(|kept| kept == id) {
+        let up = match &*kept {
+            [] => "None is up.".to_owned(),
+            some => format!("These are up: {}", some.join(", ")),
+        };
+        return Err(DemoCommandError::NoSuchDemo { id: id.to_owned(), up });
+    }
+    ownership::remove(id)?;
+    println!("{id} is gone");
+    Ok(())
+}
