@@ -42,6 +42,12 @@ impl Netns {
         Self { name }
     }
 
+    /// Makes the namespace.
+    pub(crate) fn create(name: String) -> Result<Self, LabError> {
+        shell::ip_batch(&format!("netns add {name}\n"))?;
+        Ok(Self::new(name))
+    }
+
     /// The name under `/run/netns`.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -26,6 +26,7 @@ const PACKAGES: &[(&str, Proof)] = &[
     ("iputils-ping", Proof::Program("ping")),
     ("procps", Proof::Program("sysctl")),
     ("kmod", Proof::Program("modprobe")),
+    ("openssl", Proof::Program("openssl")),
 ];
 
 /// Whether a program of this name is found.

@@ -1,0 +1,263 @@
+//! etcd and a kube-apiserver alone.
+
+use super::{Binaries, ClusterError, certificates::Authority, error::tail, etcd};
+use crate::lab::{
+    Netns,
+    ownership::{self, Claim},
+};
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The API server's address: on the loopback device of its own namespace.
+const ADDRESS: &str = "172.30.0.1";
+const SERVICES: &str = "10.96.0.0/16";
+/// The names and addresses in its certificate; the last is the first address of the Services.
+const NAMES: &str = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:172.30.0.1,\
+                     IP:127.0.0.1,IP:10.96.0.1";
+/// How long a server may take to get ready on a busy machine. Idle it is 4 seconds.
+const PATIENCE: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Who a kubeconfig speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The user's name.
+    pub user: &'a str,
+    /// One group; empty for none.
+    pub group: &'a str,
+}
+
+impl Identity<'static> {
+    /// May do everything.
+    pub const ADMIN: Self = Self { user: "admin", group: "system:masters" };
+}
+
+/// An API server with its etcd, in one network namespace. Dropping it removes everything.
+#[derive(Debug)]
+pub struct ApiServer {
+    binaries: Binaries,
+    netns: Netns,
+    authority: Authority,
+    arguments: Vec<String>,
+    // Dropped in this order: the servers end before the claim removes their namespace and files.
+    server: Option<Server>,
+    etcd: Server,
+    claim: Claim,
+}
+
+impl ApiServer {
+    /// Builds what is missing, and starts both; ready when this returns. `name` is the test's.
+    ///
+    /// # Errors
+    /// What [`Binaries::ensure`] says, [`ClusterError::Server`] with the last lines of the one that did not get ready.
+    pub fn start(name: &str) -> Result<Self, ClusterError> {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with more arguments for `kube-apiserver`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(name: &str, arguments: &[&str]) -> Result<Self, ClusterError> {
+        let binaries = Binaries::ensure()?;
+        ownership::sweep()?;
+        let claim = Claim::new(name)?;
+        let netns = Netns::create(format!("{}-api", claim.id()))?;
+        netns.exec(&["ip", "link", "set", "lo", "up"])?;
+        netns.exec(&["ip", "addr", "add", &format!("{ADDRESS}/32"), "dev", "lo"])?;
+        let authority = Authority::new(&claim.dir().join("pki"))?;
+        authority.issue("apiserver", "/CN=kube-apiserver", NAMES)?;
+        let etcd = Self::start_etcd(&binaries, &netns, claim.dir())?;
+        let mut all = server_arguments(&authority, claim.dir());
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let mut this = Self { binaries, netns, authority, arguments: all, server: None, etcd, claim };
+        this.kubeconfig(Identity::ADMIN)?;
+        this.resume()?;
+        Ok(this)
+    }
+
+    fn start_etcd(binaries: &Binaries, netns: &Netns, dir: &Path) -> Result<Server, ClusterError> {
+        let data = dir.join("etcd").to_string_lossy().into_owned();
+        // Nobody misses it when the machine goes down.
+        let arguments = ["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "warn"].map(str::to_owned);
+        Server::start("etcd", &binaries.path("etcd"), netns, &arguments, dir)
+    }
+
+    /// The namespace: what shall reach the API server runs here.
+    #[must_use]
+    pub fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// A folder that goes away with the cluster.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.claim.dir()
+    }
+
+    /// Writes a kubeconfig with a client certificate for this identity, and gives its path.
+    ///
+    /// # Errors
+    /// What openssl or the file system says.
+    pub fn kubeconfig(&self, identity: Identity<'_>) -> Result<PathBuf, ClusterError> {
+        let Identity { user, group } = identity;
+        let group = if group.is_empty() { String::new() } else { format!("/O={group}") };
+        let name = user.replace([':', '/'], "-");
+        self.authority.issue(&name, &format!("{group}/CN={user}"), "")?;
+        let certificate = self.authority.base64(&format!("{name}.crt"))?;
+        let key = self.authority.base64(&format!("{name}.key"))?;
+        let user = format!("{{client-certificate-data: {certificate}, client-key-data: {key}}}");
+        self.write_kubeconfig(&name, &user)
+    }
+
+    /// The same for whoever holds the token in a file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn kubeconfig_of_token(&self, name: &str, token: &Path) -> Result<PathBuf, ClusterError> {
+        self.write_kubeconfig(name, &format!("{{tokenFile: \"{}\"}}", token.display()))
+    }
+
+    fn write_kubeconfig(&self, name: &str, user: &str) -> Result<PathBuf, ClusterError> {
+        let authority = self.authority.base64("ca.crt")?;
+        let text = format!(
+            "apiVersion: v1\nkind: Config\n\
+             clusters: [{{name: lab, cluster: {{server: \"https://{ADDRESS}:6443\", certificate-authority-data: {authority}}}}}]\n\
+             users: [{{name: lab, user: {user}}}]\n\
+             contexts: [{{name: lab, context: {{cluster: lab, user: lab}}}}]\ncurrent-context: lab\n"
+        );
+        let path = self.claim.dir().join(format!("{name}.conf"));
+        fs::write(&path, text).map_err(ClusterError::io(path.display().to_string()))?;
+        Ok(path)
+    }
+
+    /// Runs kubectl as administrator, with `input` on its standard input; gives its standard output.
+    ///
+    /// # Errors
+    /// [`LabError::Command`](crate::lab::LabError::Command) with its standard error.
+    pub fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String, ClusterError> {
+        let (program, config) = (self.binaries.path("kubectl"), self.claim.dir().join("admin.conf"));
+        let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
+        let all: Vec<&str> =
+            [&*program, "--kubeconfig", &config].into_iter().chain(arguments.iter().copied()).collect();
+        Ok(self.netns.exec_with(&all, input)?)
+    }
+
+    /// Kills the API server (SIGKILL). etcd goes on.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts the API server again after [`Self::kill`], and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`ClusterError::Server`].
+    pub fn resume(&mut self) -> Result<(), ClusterError> {
+        let program = self.binaries.path("kube-apiserver");
+        let mut server =
+            Server::start("kube-apiserver", &program, &self.netns, &self.arguments, self.claim.dir())?;
+        let begin = Instant::now();
+        while self.kubectl(&["get", "--raw", "/readyz"], "").is_err() {
+            server.require_alive()?;
+            self.etcd.require_alive()?;
+            if begin.elapsed() > PATIENCE {
+                return Err(server.error(format!("is not ready after {PATIENCE:?}")));
+            }
+            thread::sleep(POLL);
+        }
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Kills the API server and starts it again.
+    ///
+    /// # Errors
+    /// As [`Self::resume`].
+    pub fn restart(&mut self) -> Result<(), ClusterError> {
+        self.kill();
+        self.resume()
+    }
+
+    /// Lets etcd forget all history, as the API server itself does every five minutes. Gives the revision that is left.
+    ///
+    /// # Errors
+    /// [`ClusterError::Etcd`].
+    pub fn compact(&self) -> Result<u64, ClusterError> {
+        etcd::compact(&self.netns)
+    }
+}
+
+fn server_arguments(authority: &Authority, dir: &Path) -> Vec<String> {
+    let file = |name| authority.path(name).to_string_lossy().into_owned();
+    let own = dir.join("certs").to_string_lossy().into_owned();
+    [
+        ("etcd-servers", format!("http://{}", etcd::CLIENTS)),
+        ("advertise-address", ADDRESS.to_owned()),
+        ("service-cluster-ip-range", SERVICES.to_owned()),
+        ("authorization-mode", "RBAC".to_owned()),
+        // It waits for accounts that a controller manager would make.
+        ("disable-admission-plugins", "ServiceAccount".to_owned()),
+        ("client-ca-file", file("ca.crt")),
+        ("tls-cert-file", file("apiserver.crt")),
+        ("tls-private-key-file", file("apiserver.key")),
+        ("cert-dir", own),
+        ("service-account-issuer", "https://kubernetes.default.svc".to_owned()),
+        ("service-account-key-file", file("sa.pub")),
+        ("service-account-signing-key-file", file("sa.key")),
+    ]
+    .map(|(flag, value)| format!("--{flag}={value}"))
+    .to_vec()
+}
+
+/// A process of ours in the namespace. Dropping it kills it.
+#[derive(Debug)]
+struct Server {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    fn start(
+        name: &'static str,
+        program: &Path,
+        netns: &Netns,
+        arguments: &[String],
+        dir: &Path,
+    ) -> Result<Self, ClusterError> {
+        let log = dir.join(format!("{name}.log"));
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log);
+        let file = file.map_err(ClusterError::io(log.display().to_string()))?;
+        let mut command: Command = netns.command(&program.to_string_lossy());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        // Ctrl-C is for whoever owns the cluster; its end is the end of its servers.
+        let child = command.process_group(0).spawn().map_err(ClusterError::io(name))?;
+        Ok(Self { name, child, log })
+    }
+
+    fn require_alive(&mut self) -> Result<(), ClusterError> {
+        match self.child.try_wait().map_err(ClusterError::io(self.name))? {
+            None => Ok(()),
+            Some(status) => Err(self.error(format!("has ended ({status})"))),
+        }
+    }
+
+    fn error(&self, what: String) -> ClusterError {
+        let tail = tail(&fs::read_to_string(&self.log).unwrap_or_default());
+        ClusterError::Server { server: self.name, what, tail, log: self.log.clone() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
