@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
+pub mod demo;
 pub mod cluster;
 pub mod enforced;
 pub mod lab;
