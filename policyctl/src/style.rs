@@ -5,7 +5,7 @@ use std::{env, io::IsTerminal};
 /// Colour repeats what the words say, and is there on a terminal only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    colour: bool,
+    pub(crate) colour: bool,
     /// Columns.
     pub width: usize,
 }

@@ -144,13 +144,13 @@ impl Question<'_> {
         }
         for range in ranges {
             let mut totals = Totals::default();
-            for (index, _) in own
-                .iter()
-                .enumerate()
-                .filter(|(_, at)| at.is_none_or(|at| at.is_ipv4() == range.lo.is_ipv4()))
-            {
-                let parties = [Party::outside(range.lo), Party::outside(range.lo)];
-                totals.add(self.pair(&subjects[index], &parties));
+            let outside = Party::outside(range.lo);
+            let fits = |at: &Option<IpAddr>| at.is_none_or(|at| at.is_ipv4() == range.lo.is_ipv4());
+            let fitting = own.iter().zip(&subjects).filter(|(at, _)| fits(at));
+            for (_, [(_, before), (_, after)]) in fitting {
+                // Nobody there has policies of his own.
+                let [was, is] = [before.with(&outside), after.with(&outside)];
+                totals.add((was != is).then_some([was, is]));
             }
             touched += usize::from(totals.touched);
             self.note(pod, Place::Range(*range), totals, moves);
