@@ -82,7 +82,8 @@ impl Question {
 /// What the network answered, question by question.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    outcomes: HashMap<Packet, Outcome>,
+    /// Each with what the model expected.
+    outcomes: HashMap<Packet, (Outcome, Option<bool>)>,
 }
 
 /// What the network sees of a probe: source, destination, port and how. Who has the source address may change.
@@ -135,7 +136,8 @@ impl Matrix {
             for (question, reply) in questions.iter().zip(&replies) {
                 checks.check(question.holds(reply), || question.complaint(reply));
             }
-            outcomes.extend(probes.iter().map(packet).zip(replies.iter().map(|reply| reply.outcome)));
+            let answered = questions.iter().zip(&replies);
+            outcomes.extend(answered.map(|(q, reply)| (packet(&q.probe), (reply.outcome, q.expected()))));
             steps.done(questions.len());
         }
         Ok(Answers { outcomes })
@@ -144,9 +146,8 @@ impl Matrix {
     /// The questions that have another answer now, in the order of the matrix, both families as one.
     pub(super) fn turned(&self, before: &Answers, now: &Answers) -> Vec<Turned> {
         let mut turned: Vec<Turned> = Vec::new();
-        // Which pod of a Service the kernel chooses is chance and no change.
-        for question in self.questions.iter().filter(|question| question.expected().is_some()) {
-            let (Some(was), Some(is)) = (before.get(question), now.get(question)) else { continue };
+        for question in &self.questions {
+            let (Some(was), Some(is)) = (before.certain(question), now.certain(question)) else { continue };
             if was == is {
                 continue;
             }
@@ -167,7 +168,13 @@ impl Matrix {
 impl Answers {
     /// Whether the probe got through; `None` if it was not sent.
     pub(super) fn get(&self, question: &Question) -> Option<bool> {
-        self.outcomes.get(&packet(&question.probe)).map(|outcome| *outcome == Outcome::Allowed)
+        self.outcomes.get(&packet(&question.probe)).map(|(outcome, _)| *outcome == Outcome::Allowed)
+    }
+
+    /// The same, unless the answer was chance: which pod of a Service the kernel chose.
+    fn certain(&self, question: &Question) -> Option<bool> {
+        let (outcome, expected) = self.outcomes.get(&packet(&question.probe))?;
+        expected.map(|_| *outcome == Outcome::Allowed)
     }
 }
 

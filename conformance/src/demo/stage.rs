@@ -77,11 +77,13 @@ impl Stage {
         self.enforced.lab()
     }
 
-    /// Lets the folder be changed and waits until every node has followed; the lab's Services follow too.
+    /// Lets the folder be changed and waits until every node has followed; the lab's Services follow too. Nodes have
+    /// tidied up after the last change by then, so that the commits are about this one.
     pub(super) fn follow(
         &mut self,
         edit: impl FnOnce(&Folder) -> Result<(), DemoError>,
     ) -> Result<Vec<Vec<Commit>>, DemoError> {
+        self.settle();
         let mut edited = Ok(());
         let commits = self.enforced.change(|_| {
             edited = edit(&self.folder);

@@ -293,9 +293,10 @@ fn first_lines(delta: &Delta) -> Vec<String> {
     const LINES: usize = 5;
     let mut ops: Vec<&Op> = delta.ops.iter().collect();
     ops.sort_by_key(|op| match op {
-        Op::AddElements { .. } | Op::DeleteElements { .. } => 0,
-        Op::SetRules { .. } => 1,
-        _ => 2,
+        Op::AddElements { set, .. } => (0, Some(set)),
+        Op::DeleteElements { set, .. } => (1, Some(set)),
+        Op::SetRules { chain, .. } => (2, Some(chain)),
+        _ => (3, None),
     });
     let ops = ops.into_iter().take(LINES).cloned().collect();
     text::delta(&Delta { ops }, Style::SHORT).lines().take(LINES).map(str::to_owned).collect()
