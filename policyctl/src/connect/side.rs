@@ -31,6 +31,17 @@ impl<'a> Subject<'a> {
         Self { cluster, direction, pods: party.pods.iter().map(of_pod).collect() }
     }
 
+    /// Whether each of its pods is isolated.
+    #[must_use]
+    pub fn is_isolated(&self) -> Vec<bool> {
+        self.pods.iter().map(|(_, policies)| !policies.is_empty()).collect()
+    }
+
+    /// The policies that isolate some pod of it.
+    pub fn policies(&self) -> impl Iterator<Item = &'a NetworkPolicy> + '_ {
+        self.pods.iter().flat_map(|(_, policies)| policies.iter().copied())
+    }
+
     /// What may pass between it and another party.
     #[must_use]
     pub fn with(&self, other: &Party<'_>) -> PortSet {

@@ -9,6 +9,7 @@ mod deny;
 mod edit;
 mod moved;
 mod peers;
+mod search;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -23,9 +24,7 @@ use crate::{
     input::Snapshot,
 };
 use ipnet::IpNet;
-use policy_model::{
-    cluster::Cluster, object::ObjectKey, policy::NetworkPolicy, portset::PortSet, verdict::Endpoint,
-};
+use policy_model::{cluster::Cluster, policy::NetworkPolicy, portset::PortSet, verdict::Endpoint};
 
 /// What the answer is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +44,6 @@ pub struct Fix {
     pub edits: Vec<Edit>,
     /// The changed policies, whole.
     pub policies: Vec<NetworkPolicy>,
-    /// Policies of which nothing is left, to be deleted.
-    pub deleted: Vec<ObjectKey>,
     /// What else it moves.
     pub also: Vec<Move>,
     /// `file:line` of each edit, where the policy comes from a file.
@@ -69,21 +66,23 @@ pub fn find(snapshot: &Snapshot, explanation: &Explanation, goal: Goal) -> Optio
     if wanted.is_empty() {
         return None;
     }
-    let mut cluster = snapshot.cluster.clone();
+    let mut search = search::Search::new(snapshot, goal, &wanted);
     let mut edits: Vec<Edit> = Vec::new();
-    while let Some(open) = wanted.iter().find(|wanted| !wanted.is_met(&cluster, goal)) {
+    while let Some(open) = wanted.iter().find(|wanted| !wanted.is_met(&search.cluster, goal)) {
         if edits.len() >= MOST_EDITS {
             return None;
         }
         let candidates = match goal {
-            Goal::Allow => candidates::allowing(&cluster, open).into_iter().map(|edit| vec![edit]).collect(),
-            Goal::Deny => deny::denying(&cluster, open),
+            Goal::Allow => {
+                candidates::allowing(&search.cluster, open).into_iter().map(|edit| vec![edit]).collect()
+            }
+            Goal::Deny => deny::denying(&search.cluster, open),
         };
-        let best = best(&cluster, candidates, &wanted, open, goal)?;
-        best.iter().for_each(|edit| edit.apply(&mut cluster));
+        let best = search.best(candidates, open)?;
+        search.take(&best);
         edits.extend(best);
     }
-    Some(finish(snapshot, &cluster, edits, &wanted, goal))
+    Some(search.finish(snapshot, edits))
 }
 
 /// A pair whose answer is to be turned.
@@ -141,36 +140,6 @@ impl Wanted {
     }
 }
 
-/// The candidate that helps and moves least; of equals the one that comes first.
-fn best(
-    cluster: &Cluster,
-    candidates: Vec<Vec<Edit>>,
-    wanted: &[Wanted],
-    open: &Wanted,
-    goal: Goal,
-) -> Option<Vec<Edit>> {
-    let mut best: Option<((usize, usize), Vec<Edit>)> = None;
-    for edits in candidates {
-        let mut after = cluster.clone();
-        edits.iter().for_each(|edit| edit.apply(&mut after));
-        let limit = best.as_ref().map_or(usize::MAX, |((moves, _), _)| *moves);
-        let keys: Vec<_> = edits.iter().map(|edit| &edit.policy).collect();
-        let Some(also) = moved::beside(cluster, &after, &keys, wanted, limit) else { continue };
-        let wrong_way = |moved: &Move| match goal {
-            Goal::Allow => !moved.lost.is_empty(),
-            Goal::Deny => !moved.gained.is_empty(),
-        };
-        if also.moves.iter().any(wrong_way) || !helps(cluster, &after, open, goal) {
-            continue;
-        }
-        let cost = (also.moves.len(), also.touched);
-        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            best = Some((cost, edits));
-        }
-    }
-    best.map(|(_, edits)| edits)
-}
-
 /// Whether a candidate brings a pair nearer to the goal. To be allowed takes both sides: the other is the next edit's.
 fn helps(before: &Cluster, after: &Cluster, open: &Wanted, goal: Goal) -> bool {
     if goal == Goal::Deny {
@@ -183,20 +152,4 @@ fn helps(before: &Cluster, after: &Cluster, open: &Wanted, goal: Goal) -> bool {
     };
     let (before, after) = (sides(before), sides(after));
     (0..2).any(|side| before[side] != open.ports && after[side] == open.ports)
-}
-
-fn finish(snapshot: &Snapshot, cluster: &Cluster, edits: Vec<Edit>, wanted: &[Wanted], goal: Goal) -> Fix {
-    let mut keys: Vec<_> = edits.iter().map(|edit| &edit.policy).collect();
-    keys.sort();
-    keys.dedup();
-    let also = moved::beside(&snapshot.cluster, cluster, &keys, wanted, usize::MAX);
-    let also = also.map(|also| also.moves).unwrap_or_default();
-    let policies = keys.iter().filter_map(|key| cluster.policy(key).cloned()).collect();
-    let deleted = keys.iter().filter(|key| cluster.policy(key).is_none()).map(|key| (*key).clone()).collect();
-    let place = |edit: &Edit| {
-        let location = snapshot.place(&edit.policy, &edit.field)?;
-        Some(format!("{}:{}", location.file, location.line))
-    };
-    let places = edits.iter().map(place).collect();
-    Fix { goal, edits, policies, deleted, also, places }
 }

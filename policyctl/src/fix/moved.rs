@@ -3,12 +3,12 @@
 use super::{End, Wanted};
 use crate::{
     connect::{self, Party, Subject, address_pairs, pod_addresses},
-    matrix::Ranges,
+    matrix::{Ranges, speaks_ipv6},
 };
 use policy_model::{
     cluster::Cluster,
     object::{ObjectKey, Pod},
-    policy::{Direction, NetworkPolicy},
+    policy::{Direction, NetworkPolicy, Rule},
     portset::PortSet,
     reach::AddressRange,
     verdict::Endpoint,
@@ -49,160 +49,246 @@ impl std::fmt::Display for Place {
 /// Everything that differs between two clusters that differ in these policies alone.
 #[must_use]
 pub fn moved(before: &Cluster, after: &Cluster, changed: &[&ObjectKey]) -> Vec<Move> {
-    beside(before, after, changed, &[], usize::MAX).map(|moved| moved.moves).unwrap_or_default()
+    let others = Others::of(before);
+    let beside = Comparison { before, after, others: &others, wanted: &[] }.beside(changed, None);
+    beside.map(|beside| beside.moves).unwrap_or_default()
 }
 
 /// Everything that moves beside what is wanted.
 pub(super) struct Beside {
     pub(super) moves: Vec<Move>,
+    pub(super) cost: Cost,
+}
+
+/// What a change costs; less is better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cost {
+    /// How many pairs move.
+    moves: usize,
     /// How many pairs the changed side answers otherwise, whatever the other side says: what may move later.
-    pub(super) touched: usize,
+    touched: usize,
 }
 
-/// What moves beside what is wanted; `None` if there is more than `limit`.
-pub(super) fn beside(
-    before: &Cluster,
-    after: &Cluster,
-    changed: &[&ObjectKey],
-    wanted: &[Wanted],
-    limit: usize,
-) -> Option<Beside> {
-    let mut moves: BTreeMap<(Place, Place), (PortSet, PortSet)> = BTreeMap::new();
-    let mut touched = 0;
-    for direction in Direction::BOTH {
-        let versions: Vec<&NetworkPolicy> = changed
-            .iter()
-            .flat_map(|key| [before.policy(key), after.policy(key)])
-            .flatten()
-            .filter(|policy| policy.rules(direction).is_some())
-            .collect();
-        let is_selected = |pod: &Pod| {
-            let selects = |policy: &&NetworkPolicy| {
-                policy.key.namespace == pod.key.namespace && policy.pod_selector.matches(&pod.labels)
+/// Everybody who may be at the other end, looked up once for all candidates.
+pub(super) struct Others<'a> {
+    list: Vec<Other<'a>>,
+    ipv6: bool,
+}
+
+struct Other<'a> {
+    pod: &'a Pod,
+    addresses: &'a [IpAddr],
+    /// One for each address; one for a pod without.
+    parties: Vec<Party<'a>>,
+}
+
+impl<'a> Others<'a> {
+    pub(super) fn of(cluster: &'a Cluster) -> Self {
+        let other = |pod: &'a Pod| {
+            let addresses = pod_addresses(cluster, pod);
+            let parties = match addresses {
+                [] => vec![Party::of_pod(cluster, pod, None)],
+                _ => addresses.iter().map(|at| Party::of_pod(cluster, pod, Some(*at))).collect(),
             };
-            versions.iter().any(selects)
+            Other { pod, addresses, parties }
         };
-        // A pod that shares its address with one of a changed policy is judged together with it.
-        let is_subject = |pod: &&Pod| {
-            let together = pod.ips.iter().flat_map(|address| before.claimants(*address));
-            pod.is_policed() && std::iter::once(*pod).chain(together).any(is_selected)
-        };
-        let cuts = Ranges::new(before, direction, &[]);
-        let ranges: Vec<AddressRange> = Ranges::new(after, direction, cuts.starts()).iter().collect();
-        for pod in before.pods().filter(is_subject) {
-            let question = Question { before, after, direction, wanted };
-            touched += question.of_pod(pod, &ranges, limit, &mut moves);
-            if moves.len() > limit {
-                return None;
-            }
-        }
+        let list = cluster.pods().filter(|pod| !pod.terminal).map(other).collect();
+        Self { list, ipv6: speaks_ipv6(cluster) }
     }
-    let moves = moves.into_iter().map(|((source, destination), (gained, lost))| Move {
-        source,
-        destination,
-        gained,
-        lost,
-    });
-    Some(Beside { moves: moves.collect(), touched })
 }
 
-struct Question<'a> {
-    before: &'a Cluster,
-    after: &'a Cluster,
+impl Other<'_> {
+    fn at(&self, address: Option<IpAddr>) -> &Party<'_> {
+        let index = address.and_then(|address| self.addresses.iter().position(|own| *own == address));
+        &self.parties[index.unwrap_or(0)]
+    }
+}
+
+/// Two clusters that differ in some policies alone.
+pub(super) struct Comparison<'a> {
+    pub(super) before: &'a Cluster,
+    pub(super) after: &'a Cluster,
+    pub(super) others: &'a Others<'a>,
+    pub(super) wanted: &'a [Wanted],
+}
+
+impl Comparison<'_> {
+    /// What moves beside what is wanted; `None` as soon as it costs as much as `limit`.
+    pub(super) fn beside(&self, changed: &[&ObjectKey], limit: Option<Cost>) -> Option<Beside> {
+        let mut found = Found { moves: BTreeMap::new(), touched: 0, limit };
+        for direction in Direction::BOTH {
+            let side = Side { of: self, direction, differing: self.differing(changed, direction) };
+            let versions: Vec<&NetworkPolicy> = changed
+                .iter()
+                .flat_map(|key| [self.before.policy(key), self.after.policy(key)])
+                .flatten()
+                .filter(|policy| policy.rules(direction).is_some())
+                .collect();
+            let is_selected = |pod: &Pod| {
+                let selects = |policy: &&NetworkPolicy| {
+                    policy.key.namespace == pod.key.namespace && policy.pod_selector.matches(&pod.labels)
+                };
+                versions.iter().any(selects)
+            };
+            // A pod that shares its address with one of a changed policy is judged together with it.
+            let is_subject = |other: &&Other<'_>| {
+                let together = other.parties.iter().flat_map(|party| &party.pods);
+                other.pod.is_policed() && together.copied().any(is_selected)
+            };
+            for subject in self.others.list.iter().filter(is_subject) {
+                side.of_pod(subject, &mut found)?;
+            }
+        }
+        let cost = found.cost();
+        let moves = found.moves.into_iter();
+        let moves =
+            moves.map(|((source, destination), [gained, lost])| Move { source, destination, gained, lost });
+        Some(Beside { moves: moves.collect(), cost })
+    }
+
+    /// The rules that only one of the two clusters has.
+    fn differing(&self, changed: &[&ObjectKey], direction: Direction) -> Vec<(ObjectKey, Rule)> {
+        let mut differing = Vec::new();
+        for key in changed {
+            let rules = [self.before, self.after].map(|cluster| {
+                cluster.policy(key).and_then(|policy| policy.rules(direction)).unwrap_or_default()
+            });
+            let selectors =
+                [self.before, self.after].map(|cluster| cluster.policy(key).map(|p| &p.pod_selector));
+            for (own, others) in [(rules[0], rules[1]), (rules[1], rules[0])] {
+                let is_there = |rule: &&Rule| selectors[0] == selectors[1] && others.contains(rule);
+                differing.extend(
+                    own.iter().filter(|rule| !is_there(rule)).map(|rule| ((*key).clone(), rule.clone())),
+                );
+            }
+        }
+        differing
+    }
+}
+
+/// What has been found so far.
+struct Found {
+    moves: BTreeMap<(Place, Place), [PortSet; 2]>,
+    touched: usize,
+    limit: Option<Cost>,
+}
+
+impl Found {
+    fn cost(&self) -> Cost {
+        Cost { moves: self.moves.len(), touched: self.touched }
+    }
+
+    /// Nothing if it costs too much by now.
+    fn within_limit(&self) -> Option<()> {
+        self.limit.is_none_or(|limit| self.cost() < limit).then_some(())
+    }
+}
+
+/// One direction of a comparison.
+struct Side<'a> {
+    of: &'a Comparison<'a>,
     direction: Direction,
-    wanted: &'a [Wanted],
+    differing: Vec<(ObjectKey, Rule)>,
 }
 
-impl Question<'_> {
-    /// Everything that moves between a pod of changed policies and everybody else. Counts the pairs that are answered otherwise.
-    fn of_pod(
-        &self,
-        pod: &Pod,
-        ranges: &[AddressRange],
-        limit: usize,
-        moves: &mut BTreeMap<(Place, Place), (PortSet, PortSet)>,
-    ) -> usize {
-        let mut touched = 0;
-        let own = pod_addresses(self.before, pod);
-        let own: Vec<Option<IpAddr>> =
-            if own.is_empty() { vec![None] } else { own.iter().copied().map(Some).collect() };
-        let subjects: Vec<_> = own.iter().map(|at| self.subject(pod, *at)).collect();
-        for other in self.before.pods().filter(|other| !other.terminal && other.key != pod.key) {
-            let addresses = pod_addresses(self.before, other);
-            let mine: Vec<IpAddr> = own.iter().copied().flatten().collect();
+/// A subject at one of its addresses, before and after.
+struct Versions<'a> {
+    party: &'a Party<'a>,
+    before: Subject<'a>,
+    after: Subject<'a>,
+}
+
+impl Side<'_> {
+    /// Everything that moves between a pod of changed policies and everybody else. `None` as soon as it costs too much.
+    fn of_pod(&self, subject: &Other<'_>, found: &mut Found) -> Option<()> {
+        let Comparison { before, after, others, .. } = self.of;
+        let versions: Vec<Versions<'_>> = subject
+            .parties
+            .iter()
+            .map(|party| Versions {
+                party,
+                before: Subject::new(before, party, self.direction),
+                after: Subject::new(after, party, self.direction),
+            })
+            .collect();
+        let is_isolated_as_before = versions.iter().all(|v| v.before.is_isolated() == v.after.is_isolated());
+        for other in others.list.iter().filter(|other| other.pod.key != subject.pod.key) {
+            // Who is a peer of no rule that differs gets the same answer, unless isolation itself begins or ends.
+            if is_isolated_as_before && !other.parties.iter().any(|party| self.is_concerned(party)) {
+                continue;
+            }
             let mut totals = Totals::default();
-            for (from, to) in address_pairs(&mine, addresses) {
-                let Some(index) = own.iter().position(|at| *at == from) else { continue };
-                let parties = [self.before, self.after].map(|cluster| Party::of_pod(cluster, other, to));
-                totals.add(self.pair(&subjects[index], &parties));
+            for (from, to) in address_pairs(subject.addresses, other.addresses) {
+                let index = from.and_then(|from| subject.addresses.iter().position(|own| *own == from));
+                totals.add(self.pair(&versions[index.unwrap_or(0)], other.at(to)));
             }
-            touched += usize::from(totals.touched);
-            self.note(pod, Place::Pod(other.key.clone()), totals, moves);
-            if moves.len() > limit {
-                return touched;
-            }
+            self.note(subject.pod, Place::Pod(other.pod.key.clone()), totals, found);
+            found.within_limit()?;
         }
-        for range in ranges {
-            let mut totals = Totals::default();
-            let outside = Party::outside(range.lo);
-            let fits = |at: &Option<IpAddr>| at.is_none_or(|at| at.is_ipv4() == range.lo.is_ipv4());
-            let fitting = own.iter().zip(&subjects).filter(|(at, _)| fits(at));
-            for (_, [(_, before), (_, after)]) in fitting {
-                // Nobody there has policies of his own.
-                let [was, is] = [before.with(&outside), after.with(&outside)];
-                totals.add((was != is).then_some([was, is]));
-            }
-            touched += usize::from(totals.touched);
-            self.note(pod, Place::Range(*range), totals, moves);
-        }
-        touched
+        self.with_ranges(subject, &versions, found);
+        found.within_limit()
     }
 
-    fn subject<'b>(&'b self, pod: &'b Pod, at: Option<IpAddr>) -> [(Party<'b>, Subject<'b>); 2] {
-        [self.before, self.after].map(|cluster| {
-            let party = Party::of_pod(cluster, pod, at);
-            let subject = Subject::new(cluster, &party, self.direction);
-            (party, subject)
+    fn is_concerned(&self, other: &Party<'_>) -> bool {
+        self.differing.iter().any(|(policy, rule)| {
+            let is_peer = |peer| connect::is_peer(self.of.before, policy, peer, other);
+            rule.peers.is_empty() || rule.peers.iter().any(is_peer)
         })
     }
 
-    /// What may pass between a subject and another party, before and after.
+    /// Addresses outside, cut where a policy of the subject cuts them.
+    fn with_ranges(&self, subject: &Other<'_>, versions: &[Versions<'_>], found: &mut Found) {
+        let policies = versions.iter().flat_map(|v| v.before.policies().chain(v.after.policies()));
+        let rules = policies.flat_map(|policy| policy.rules(self.direction).unwrap_or_default());
+        let ranges = Ranges::of_rules(rules, self.of.others.ipv6);
+        for range in ranges.iter() {
+            let outside = Party::outside(range.lo);
+            let mut totals = Totals::default();
+            for Versions { party, before, after } in versions {
+                if party.address.is_none_or(|own| own.is_ipv4() == range.lo.is_ipv4()) {
+                    // Nobody there has policies of his own.
+                    let [was, is] = [before.with(&outside), after.with(&outside)];
+                    totals.add((was != is).then_some([was, is]));
+                }
+            }
+            self.note(subject.pod, Place::Range(range), totals, found);
+        }
+    }
+
+    /// What may pass between a subject and another party, before and after; `None` if this side answers as before.
     fn pair(
         &self,
-        [(party, before), (party_after, after)]: &[(Party<'_>, Subject<'_>); 2],
-        [other, other_after]: &[Party<'_>; 2],
+        Versions { party, before, after }: &Versions<'_>,
+        other: &Party<'_>,
     ) -> Option<[PortSet; 2]> {
-        let this_side = [before.with(other), after.with(other_after)];
-        if this_side[0] == this_side[1] {
+        if before.with(other) == after.with(other) {
             return None;
         }
-        let both = |cluster, party, other| {
+        let both = |cluster| {
             let between = match self.direction {
                 Direction::Egress => connect::between(cluster, party, other),
                 Direction::Ingress => connect::between(cluster, other, party),
             };
             between.both()
         };
-        Some([both(self.before, party, other), both(self.after, party_after, other_after)])
+        Some([both(self.of.before), both(self.of.after)])
     }
 
-    fn note(
-        &self,
-        pod: &Pod,
-        other: Place,
-        totals: Totals,
-        moves: &mut BTreeMap<(Place, Place), (PortSet, PortSet)>,
-    ) {
+    fn note(&self, pod: &Pod, other: Place, totals: Totals, found: &mut Found) {
+        if !totals.touched {
+            return;
+        }
+        found.touched += 1;
         let pod = Place::Pod(pod.key.clone());
         let (source, destination) = match self.direction {
             Direction::Egress => (pod, other),
             Direction::Ingress => (other, pod),
         };
-        let wanted = self.wanted.iter().filter(|wanted| wanted.is_about(&source, &destination));
+        let wanted = self.of.wanted.iter().filter(|wanted| wanted.is_about(&source, &destination));
         let wanted = wanted.fold(PortSet::none(), |all, wanted| all.union(&wanted.ports));
-        let [gained, lost] = [totals.gained, totals.lost].map(|ports| ports.difference(&wanted));
-        if !gained.is_empty() || !lost.is_empty() {
-            moves.insert((source, destination), (gained, lost));
+        let moved = [totals.gained, totals.lost].map(|ports| ports.difference(&wanted));
+        if moved.iter().any(|ports| !ports.is_empty()) {
+            found.moves.insert((source, destination), moved);
         }
     }
 }

@@ -58,9 +58,9 @@ fn rows(clusters: [&Cluster; 2]) -> [BTreeMap<(Row, Row), PortSet>; 2] {
     let snapshots = clusters.map(|cluster| Snapshot::of(cluster.clone()));
     let cuts: Vec<_> = snapshots.iter().flat_map(|s| Matrix::new(s, &options(Vec::new())).cuts()).collect();
     let matrices = snapshots.each_ref().map(|snapshot| Matrix::new(snapshot, &options(cuts.clone())));
-    matrices.each_ref().map(|matrix| {
-        matrix.by_ends().into_iter().map(|(ends, ports)| (ends, ports.clone())).collect()
-    })
+    matrices
+        .each_ref()
+        .map(|matrix| matrix.by_ends().into_iter().map(|(ends, ports)| (ends, ports.clone())).collect())
 }
 
 /// What a fix says that moves between two ends, what was asked included.
@@ -82,7 +82,8 @@ fn announced(explanation: &Explanation, fix: &Fix, ends: &(Row, Row)) -> [PortSe
             all = all.map(|ports| ports.union(&pair.asked.ports()));
         }
     }
-    for moved in fix.also.iter().filter(|moved| is(&moved.source, &ends.0) && is(&moved.destination, &ends.1)) {
+    for moved in fix.also.iter().filter(|moved| is(&moved.source, &ends.0) && is(&moved.destination, &ends.1))
+    {
         all = [all[0].union(&moved.gained), all[1].union(&moved.lost)];
     }
     all

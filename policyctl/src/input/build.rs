@@ -1,13 +1,13 @@
 //! Objects to a snapshot, with the blanks filled.
 
-use super::{Fault, Snapshot, Warning};
+use super::{Fault, Snapshot, Warning, parallel::Item};
 use policy_model::{
-    manifest::{self, Located, Location, Object, Workload},
+    manifest::{Located, Location, Object, Parsed, Workload},
     object::{ObjectKey, Pod},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Takes texts in, one after the other.
+/// Takes parsed texts in, one after the other.
 pub(super) struct Builder {
     namespace: Option<Arc<str>>,
     snapshot: Snapshot,
@@ -23,26 +23,22 @@ impl Builder {
         Self { namespace, snapshot: Snapshot::default(), workloads: BTreeMap::new(), seen: BTreeMap::new() }
     }
 
-    pub(super) fn text(&mut self, name: &str, text: &str) {
-        let parsed = manifest::parse(name, text);
-        if !parsed.problems.is_empty() {
-            let text = Arc::new(text.to_owned());
-            let faults = parsed.problems.into_iter().map(|problem| Fault::manifest(problem, &text));
-            self.snapshot.faults.extend(faults);
+    pub(super) fn add(&mut self, item: Item) {
+        match item {
+            Item::Parsed { parsed, text } => self.parsed(parsed, text.unwrap_or_default()),
+            Item::Refused(fault) => self.snapshot.faults.push(fault),
+            Item::Unread(note) => self.snapshot.warnings.push(note),
         }
+    }
+
+    fn parsed(&mut self, parsed: Parsed, text: Arc<String>) {
+        let faults = parsed.problems.into_iter().map(|problem| Fault::manifest(problem, &text));
+        self.snapshot.faults.extend(faults);
         for skipped in parsed.skipped {
             let kind = format!("{} {}", skipped.api_version, skipped.kind);
             *self.snapshot.skipped.entry(kind).or_default() += 1;
         }
         parsed.objects.into_iter().for_each(|object| self.object(object));
-    }
-
-    pub(super) fn fault(&mut self, fault: Fault) {
-        self.snapshot.faults.push(fault);
-    }
-
-    pub(super) fn warn(&mut self, warning: Warning) {
-        self.snapshot.warnings.push(warning);
     }
 
     fn object(&mut self, located: Located<Object>) {

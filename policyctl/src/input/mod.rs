@@ -5,6 +5,7 @@
 
 mod build;
 mod fault;
+mod parallel;
 mod read;
 mod snapshot;
 #[cfg(test)]
@@ -13,8 +14,6 @@ mod tests;
 pub use fault::{Fault, FaultKind, Warning};
 pub use read::{InputError, Source};
 pub use snapshot::{POD, Snapshot, workload_name};
-
-use read::Text;
 
 /// What to read, and how.
 #[derive(Clone, Debug, Default)]
@@ -32,18 +31,12 @@ pub struct Selection {
 /// # Errors
 /// A path that is not there or cannot be read at all. What is wrong *within* a file is a [`Fault`] of the snapshot.
 pub fn load(selection: &Selection) -> Result<Snapshot, InputError> {
-    let mut builder = build::Builder::new(selection.namespace.as_deref());
+    let mut texts = Vec::new();
     for source in &selection.sources {
-        for text in read::texts(source, selection.recursive)? {
-            match text {
-                Text::Readable { name, read } => match read() {
-                    Ok(text) => builder.text(&name, &text),
-                    Err(fault) => builder.fault(fault),
-                },
-                Text::Unread { note } => builder.warn(note),
-            }
-        }
+        texts.extend(read::texts(source, selection.recursive)?);
     }
+    let mut builder = build::Builder::new(selection.namespace.as_deref());
+    parallel::parse_all(texts).into_iter().for_each(|item| builder.add(item));
     Ok(builder.finish())
 }
 
@@ -51,6 +44,6 @@ pub fn load(selection: &Selection) -> Result<Snapshot, InputError> {
 #[must_use]
 pub fn parse(name: &str, text: &str, namespace: Option<&str>) -> Snapshot {
     let mut builder = build::Builder::new(namespace);
-    builder.text(name, text);
+    builder.add(parallel::parsed(name, text.to_owned()));
     builder.finish()
 }

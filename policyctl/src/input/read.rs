@@ -55,8 +55,8 @@ pub enum InputError {
 
 /// What a source holds.
 pub(super) enum Text {
-    /// A text that can be read now; nothing is read before it is asked for, so that only one is in memory.
-    Readable { name: String, read: Box<dyn FnOnce() -> Result<String, Fault>> },
+    /// A text that can be read now; nothing is read before it is asked for, so that few are in memory at once.
+    Readable { name: String, read: Box<dyn FnOnce() -> Result<String, Fault> + Send> },
     /// Something that is passed over.
     Unread { note: Warning },
 }

@@ -22,7 +22,7 @@ pub use connections::{Connections, ports_text};
 pub use graph::{dot, mermaid};
 pub use json::{write_json, write_yaml};
 pub use nodes::Granularity;
-pub(crate) use ranges::Ranges;
+pub(crate) use ranges::{Ranges, speaks_ipv6};
 pub use svg::svg;
 pub(crate) use table::outside_words;
 pub use table::{OpenSide, table, words as ports_words};

@@ -2,7 +2,7 @@
 
 use policy_model::{
     cluster::Cluster,
-    policy::{Direction, Peer},
+    policy::{Direction, Peer, Rule},
     portset::PortSet,
     reach::{AddressRange, Reach},
 };
@@ -24,21 +24,26 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// `cuts` are first addresses of ranges that shall begin a range here too.
     pub(crate) fn new(cluster: &Cluster, direction: Direction, cuts: &[IpAddr]) -> Self {
+        let rules = cluster.policies().flat_map(|policy| policy.rules(direction).unwrap_or_default());
+        let mut ranges = Self::of_rules(rules, cuts.iter().any(IpAddr::is_ipv6) || speaks_ipv6(cluster));
+        ranges.starts.extend(cuts);
+        ranges.starts.sort_unstable();
+        ranges.starts.dedup();
+        ranges
+    }
+
+    /// The ranges that some rules tell apart.
+    pub(crate) fn of_rules<'a>(rules: impl Iterator<Item = &'a Rule>, ipv6: bool) -> Self {
         let mut starts = BTreeSet::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
-        starts.extend(cuts);
-        for policy in cluster.policies() {
-            let peers = policy.rules(direction).unwrap_or_default().iter().flat_map(|rule| &rule.peers);
-            for peer in peers {
-                if let Peer::IpBlock { cidr, except } = peer {
-                    for (lo, hi, _) in Reach::block(*cidr, except, PortSet::all()).ranges() {
-                        starts.insert(lo);
-                        starts.extend(after(hi));
-                    }
+        for peer in rules.flat_map(|rule| &rule.peers) {
+            if let Peer::IpBlock { cidr, except } = peer {
+                for (lo, hi, _) in Reach::block(*cidr, except, PortSet::all()).ranges() {
+                    starts.insert(lo);
+                    starts.extend(after(hi));
                 }
             }
         }
-        let has_ipv6 = starts.iter().any(IpAddr::is_ipv6) || speaks_ipv6(cluster);
-        if has_ipv6 {
+        if ipv6 || starts.iter().any(IpAddr::is_ipv6) {
             starts.insert(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
         }
         Self { starts: starts.into_iter().collect() }
@@ -73,7 +78,8 @@ impl Ranges {
     }
 }
 
-fn speaks_ipv6(cluster: &Cluster) -> bool {
+/// Whether anything in a cluster has or names an address of IPv6.
+pub(crate) fn speaks_ipv6(cluster: &Cluster) -> bool {
     let pods = cluster.pods().flat_map(|pod| &pod.ips);
     let nodes = cluster.nodes().flat_map(|node| &node.addresses);
     let services = cluster.services().flat_map(|service| &service.cluster_ips);
