@@ -101,7 +101,7 @@ pub struct Owner {
 }
 
 /// A pod, or the pod template of a workload (then without addresses).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pod {
     /// Which pod.
     pub key: ObjectKey,
@@ -135,7 +135,7 @@ impl Pod {
 }
 
 /// A namespace. One that is used but not defined exists with the single label `kubernetes.io/metadata.name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Namespace {
     /// `metadata.name`.
     pub name: Arc<str>,
@@ -159,7 +159,7 @@ impl Namespace {
 }
 
 /// A node: its addresses, and the ranges that its pods get theirs from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// `metadata.name`.
     pub name: Arc<str>,
@@ -195,7 +195,7 @@ pub enum TargetPort {
 }
 
 /// One port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServicePort {
     /// `name`, empty when the Service has one port without a name.
     pub name: Arc<str>,
@@ -210,7 +210,7 @@ pub struct ServicePort {
 }
 
 /// A Service: policy does not name it, but people ask for it; explanations follow it to its pods.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Which Service.
     pub key: ObjectKey,

@@ -48,7 +48,7 @@ impl fmt::Display for Direction {
 }
 
 /// A NetworkPolicy after admission and defaulting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkPolicy {
     /// Which policy.
     pub key: ObjectKey,

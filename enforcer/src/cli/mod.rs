@@ -1,9 +1,11 @@
 //! The command line of `policyd`.
 
+mod api;
 mod check;
 mod cleanup;
 mod dry_run;
 mod failure;
+mod host;
 mod logging;
 mod preflight;
 mod run;
@@ -17,6 +19,8 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 const EXAMPLES: &str = "\
 Examples:
+  policyd run --kubeconfig /etc/palisade/kubeconfig --node-name w1
+          enforce what the API server says and follow its changes
   policyd run --manifests /etc/palisade/manifests --node-name w1
           enforce a folder of manifests and follow its changes
   policyd run --manifests ./policies --node-name w1 --once
@@ -50,8 +54,13 @@ enum Command {
     ///
     /// The tables outlive policyd: when it is stopped, what was in force stays in force, and when it starts again only
     /// the difference is committed.
+    ///
+    /// Policies and pods come from an API server: that of --kubeconfig, or in a pod the cluster's own. It needs the verbs
+    /// list and watch on namespaces, nodes, pods, services and networkpolicies.networking.k8s.io. The first revision goes
+    /// into force once all of them have been listed; while the API server is away, what was in force stays.
     #[command(after_help = "\
 Examples:
+  policyd run --kubeconfig /etc/palisade/kubeconfig --node-name w1
   policyd run --manifests /etc/palisade/manifests --node-name w1
   policyd run --manifests ./policies --node-name w1 --dry-run | less")]
     Run(RunOptions),
@@ -74,7 +83,10 @@ Example:
 
 #[derive(Debug, Args)]
 struct RunOptions {
-    /// Folder of manifests: .yaml, .yml and .json files, sub folders too; its changes are followed
+    /// Follow the API server of this kubeconfig's current context [default: in a pod, its own cluster's]
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    kubeconfig: Option<PathBuf>,
+    /// Follow a folder of manifests instead: .yaml, .yml and .json files, sub folders too; its changes are followed
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
     /// This node's name, as pods have it in spec.nodeName
@@ -208,6 +220,7 @@ mod tests {
             "run --node-name w1 --http nowhere",
             "run --node-name w1 --overlay-port 0",
             "run --node-name w1 --pod-interface bridge-of-16-bytes",
+            "run --node-name w1 --kubeconfig a --manifests b",
             "walk",
         ] {
             let arguments = ["policyd"].into_iter().chain(arguments.split(' '));

@@ -1,36 +1,38 @@
 //! `policyd run`.
 
-use super::{Failure, LogFormat, RunOptions, dry_run, preflight, signals::Signals};
+use super::{Failure, LogFormat, RunOptions, api, dry_run, host::Host, preflight};
 use crate::{
-    apply::{Daemon, Input, Outcome},
+    apply::{Daemon, Outcome},
     folder_watch::FolderWatch,
-    nft::{self, Kernel, Monitor},
+    nft::{self, Kernel},
     node::{
         flags::FlagKeeper,
         tracker::{Settings, Tracker},
         watch,
     },
-    observe::{http, metrics::Metrics},
-    source::manifests::{self, Fault, Folder},
+    observe::metrics::Metrics,
+    source::{
+        kube::Credentials,
+        manifests::{self, Fault, Folder},
+    },
 };
 use policy_model::cluster::Change;
-use std::{
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, Sender},
-    },
-    time::Instant,
-};
-use tokio::runtime::{Builder, Runtime};
-use tracing::{error, info, warn};
+use std::{path::Path, sync::Arc};
+use tracing::error;
 
 pub(super) fn run(options: &RunOptions, format: LogFormat) -> Result<(), Failure> {
-    let Some(root) = &options.manifests else {
-        return Err(Failure::usage(
+    match (&options.manifests, &options.kubeconfig) {
+        (Some(root), _) => run_folder(options, root, format),
+        (None, Some(path)) => api::run(options, Credentials::Kubeconfig(path.clone())),
+        (None, None) if Credentials::are_in_cluster() => api::run(options, Credentials::InCluster),
+        (None, None) => Err(Failure::usage(
             "no source of policies is given",
-            "this version reads a folder of manifests: policyd run --manifests DIR --node-name NAME",
-        ));
-    };
+            "give --kubeconfig FILE to follow an API server or --manifests DIR to follow a folder; a pod needs neither",
+        )),
+    }
+}
+
+fn run_folder(options: &RunOptions, root: &Path, format: LogFormat) -> Result<(), Failure> {
     let mut folder = Folder::open(root).map_err(|e| {
         Failure::usage(e.to_string(), "give --manifests a folder that exists and can be read")
     })?;
@@ -45,8 +47,14 @@ pub(super) fn run(options: &RunOptions, format: LogFormat) -> Result<(), Failure
     } else if options.once {
         once(options, changes)?;
     } else {
-        let metrics = Arc::new(Metrics::new());
-        return follow(options, folder, watch, changes, metrics);
+        let (host, ground) = Host::prepare(options)?;
+        let mut daemon = ground.daemon(changes)?;
+        manifests::follow(folder, watch, host.sender.clone(), host.metrics.clone())
+            .map_err(|e| cannot("follow the folder of manifests", &e))?;
+        return host.serve(move |inputs| {
+            daemon.run(inputs);
+            Ok(())
+        });
     }
     if faults.is_empty() { Ok(()) } else { Err(Failure::Said) }
 }
@@ -82,11 +90,11 @@ pub(super) fn settings(options: &RunOptions, bridge_family: bool) -> Settings {
     }
 }
 
-fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failure {
+pub(super) fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failure {
     Failure::failed(format!("cannot {what}: {error}"), "")
 }
 
-fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
+pub(super) fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
     let facts = watch::read_once(&options.host.cni_dir).map_err(|e| cannot("read this host's links", &e))?;
     let bridge_family = preflight::require(&nft::probe(), &facts)?;
     let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
@@ -107,116 +115,14 @@ fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
     if daemon.engine().is_healthy() { Ok(()) } else { Err(Failure::Said) }
 }
 
-fn flags(options: &RunOptions) -> Result<FlagKeeper, Failure> {
+pub(super) fn flags(options: &RunOptions) -> Result<FlagKeeper, Failure> {
     let folder = &options.state.state_dir;
     FlagKeeper::open(folder).map_err(|e| cannot(&format!("read the state folder {}", folder.display()), &e))
 }
 
-fn no_flags(error: std::io::Error) -> Failure {
+pub(super) fn no_flags(error: std::io::Error) -> Failure {
     Failure::failed(
         format!("the bridge-nf-call sysctls are off, and the pod bridge's own flags cannot be set: {error}"),
         "set net.bridge.bridge-nf-call-iptables and -ip6tables to 1, or give --state-dir a folder that can be written",
     )
-}
-
-fn follow(
-    options: &RunOptions,
-    folder: Folder,
-    watch: FolderWatch,
-    changes: Vec<Change>,
-    metrics: Arc<Metrics>,
-) -> Result<(), Failure> {
-    let runtime =
-        Builder::new_current_thread().enable_all().build().map_err(|e| cannot("start the runtime", &e))?;
-    let (sender, inputs) = mpsc::channel();
-    let hosts = sender.clone();
-    let report =
-        move |facts| hosts.send(Input::Host { facts: Box::new(facts), seen: Instant::now() }).is_ok();
-    let facts =
-        watch::follow(&options.host.cni_dir, report).map_err(|e| cannot("follow this host's links", &e))?;
-    let bridge_family = preflight::require(&nft::probe(), &facts)?;
-    if !bridge_family {
-        warn!("this kernel has no bridge family in nftables: the source guard is off");
-    }
-    let listener = runtime.block_on(http::listen(options.http)).map_err(|e| {
-        let what = format!("cannot listen at {}: {e}", options.http);
-        Failure::failed(what, "another policyd may be running; give --http another address, port 0 for any")
-    })?;
-
-    let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
-    // Listening begins before the tables are read, so that nobody's change is missed.
-    let monitor = Monitor::open(kernel.port()).map_err(|e| cannot("listen to nftables", &e))?;
-    let tracker = Tracker::new(settings(options, bridge_family));
-    let mut daemon = Daemon::new(kernel, tracker, facts, changes, metrics.clone())
-        .with_flags(flags(options)?)
-        .map_err(no_flags)?;
-    // The loop tries again; what was in force before stays until then.
-    if let Err(error) = daemon.start() {
-        error!(%error, "the first revision is not in force yet");
-    }
-    manifests::follow(folder, watch, sender.clone(), metrics.clone())
-        .map_err(|e| cannot("follow the folder of manifests", &e))?;
-    if let Ok(address) = listener.local_addr() {
-        info!(%address, "HTTP");
-    }
-    serve(&runtime, daemon, inputs, sender, monitor, listener, metrics)
-}
-
-/// Runs the loop in a thread of its own, and everything that waits in this one, until a signal comes.
-fn serve(
-    runtime: &Runtime,
-    mut daemon: Daemon<Kernel>,
-    inputs: Receiver<Input>,
-    sender: Sender<Input>,
-    monitor: Monitor,
-    listener: tokio::net::TcpListener,
-    metrics: Arc<Metrics>,
-) -> Result<(), Failure> {
-    runtime.block_on(async {
-        let mut signals = Signals::catch().map_err(|e| cannot("catch signals", &e))?;
-        let mut work = tokio::task::spawn_blocking(move || daemon.run(&inputs));
-        let answers = http::serve(listener, metrics, sender.clone());
-        tokio::spawn(async {
-            if let Err(error) = answers.await {
-                error!(%error, "HTTP is not served any more");
-            }
-        });
-        tokio::spawn(listen(monitor, sender.clone()));
-        tokio::select! {
-            signal = signals.next() => {
-                info!(signal, "stopping; the tables stay in force");
-                // The loop may have ended by itself.
-                let _ = sender.send(Input::Stop);
-                (&mut work).await.map_err(|e| cannot("end the loop", &e))
-            }
-            ended = &mut work => {
-                let why = ended.err().map_or_else(|| "it ended".to_owned(), |e| e.to_string());
-                Err(cannot("go on without the loop", &why))
-            }
-        }
-    })
-}
-
-/// Tells the loop of somebody else's changes of our tables.
-async fn listen(monitor: Monitor, sender: Sender<Input>) {
-    let mut stream = match monitor.into_stream() {
-        Ok(stream) => stream,
-        Err(error) => return error!(%error, "changes of nftables by others are seen only once a minute"),
-    };
-    loop {
-        let foreign = match stream.next().await {
-            Ok(nft::Event::Commit { by_us: true, .. }) => false,
-            Ok(nft::Event::Commit { touched, process, name, .. }) => {
-                if !touched.is_empty() {
-                    warn!(process, name, tables = ?touched, "somebody else has changed our tables");
-                }
-                !touched.is_empty()
-            }
-            Ok(nft::Event::Lost) => true,
-            Err(error) => return error!(%error, "changes of nftables by others are seen only once a minute"),
-        };
-        if foreign && sender.send(Input::Foreign).is_err() {
-            return;
-        }
-    }
 }

@@ -102,7 +102,7 @@ async fn verdict(
 }
 
 fn stopping() -> Response {
-    problem(StatusCode::SERVICE_UNAVAILABLE, "policyd is stopping")
+    problem(StatusCode::SERVICE_UNAVAILABLE, "policyd has no revision in force yet, or is stopping")
 }
 
 fn problem(status: StatusCode, what: &str) -> Response {

@@ -28,6 +28,12 @@ struct Direction {
     direction: &'static str,
 }
 
+/// A kind of objects, as RBAC names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Resource {
+    resource: &'static str,
+}
+
 /// Why a packet was dropped: the name of its counter in the ruleset.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
@@ -54,6 +60,7 @@ pub struct Metrics {
     forgotten: Counter,
     problems: Gauge,
     reads: Counter,
+    watch_restarts: Labelled<Resource, Counter>,
     dropped_packets: Labelled<Reason, Counter>,
     dropped_bytes: Labelled<Reason, Counter>,
 }
@@ -109,6 +116,11 @@ impl Metrics {
                 "source_reads",
                 "Readings of the source whose changes are in force",
             ),
+            watch_restarts: labelled(
+                &mut registry,
+                "watch_restarts",
+                "Watches of the API server that were begun again, by resource",
+            ),
             dropped_packets: labelled(
                 &mut registry,
                 "dropped_packets",
@@ -149,6 +161,11 @@ impl Metrics {
     /// How many things of the source are not used because something is wrong with them.
     pub fn set_problems(&self, count: usize) {
         self.problems.set(count as i64);
+    }
+
+    /// A watch of this resource is begun again.
+    pub fn count_watch_restart(&self, resource: &'static str) {
+        self.watch_restarts.get_or_create(&Resource { resource }).inc();
     }
 
     /// Sizes after a commit.

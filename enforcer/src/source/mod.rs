@@ -1,3 +1,4 @@
 //! Where objects of the cluster come from: each source yields the same changes.
 
+pub mod kube;
 pub mod manifests;

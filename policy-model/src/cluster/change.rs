@@ -10,7 +10,7 @@ use std::sync::Arc;
 ///
 /// Applying a change twice is the same as applying it once, and deleting what is not there changes nothing, so that a
 /// source may repeat itself after it lost its connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// The pod is as given.
     Pod(Pod),

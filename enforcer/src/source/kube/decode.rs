@@ -107,7 +107,9 @@ mod tests {
         for (kind, api) in Kind::ALL.into_iter().zip(["v1", "v1", "v1", "networking.k8s.io/v1", "v1"]) {
             let name = ["Namespace", "Node", "Service", "NetworkPolicy", "Pod"][kind as usize];
             for json in [
-                format!(r#"{{"apiVersion": "{api}", "kind": "{name}", {metadata}, "spec": {{"podSelector": {{}}}}}}"#),
+                format!(
+                    r#"{{"apiVersion": "{api}", "kind": "{name}", {metadata}, "spec": {{"podSelector": {{}}}}}}"#
+                ),
                 // Objects of a list do not say what they are.
                 format!(r#"{{{metadata}}}"#),
             ] {
@@ -129,7 +131,8 @@ mod tests {
             "spec": {"ingress": [{"ports": [{"port": 80, "endPort": 79}]}]}}"#;
         let why = read(Kind::Policies, wrong_value).change.unwrap_err();
         assert!(why.contains("NetworkPolicy shop/a: spec.ingress[0].ports[0].endPort"), "{why}");
-        let pod = read(Kind::Pods, r#"{"metadata": {"name": "a", "namespace": "shop"}, "status": {"podIP": []}}"#);
+        let pod =
+            read(Kind::Pods, r#"{"metadata": {"name": "a", "namespace": "shop"}, "status": {"podIP": []}}"#);
         assert!(pod.change.is_err());
     }
 }

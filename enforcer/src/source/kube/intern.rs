@@ -23,8 +23,10 @@ impl Interner {
     /// The same pod made of shared words. Its own name is nobody else's.
     pub(super) fn pod(&mut self, pod: Pod) -> Pod {
         let labels = pod.labels.iter().map(|(key, value)| (self.word(key), self.word(value))).collect();
-        let owner = pod.owner.map(|owner| Owner { kind: self.word(&owner.kind), name: self.word(&owner.name) });
-        let ports = pod.ports.into_iter().map(|port| NamedPort { name: self.word(&port.name), ..port }).collect();
+        let owner =
+            pod.owner.map(|owner| Owner { kind: self.word(&owner.kind), name: self.word(&owner.name) });
+        let ports =
+            pod.ports.into_iter().map(|port| NamedPort { name: self.word(&port.name), ..port }).collect();
         let key = ObjectKey { namespace: self.word(&pod.key.namespace), name: pod.key.name };
         Pod { key, labels, node: pod.node.map(|node| self.word(&node)), ports, owner, ..pod }
     }

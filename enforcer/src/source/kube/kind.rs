@@ -11,7 +11,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] = [Self::Namespaces, Self::Nodes, Self::Services, Self::Policies, Self::Pods];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Namespaces, Self::Nodes, Self::Services, Self::Policies, Self::Pods];
 
     /// As RBAC names it, with its API group.
     pub(super) const fn resource(self) -> &'static str {

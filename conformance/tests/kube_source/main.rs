@@ -1,0 +1,9 @@
+//! `policyd run --kubeconfig` against a real API server: what the kernel holds is what a folder of the same objects, compiled
+//! from nothing, would put there, after everything that happens to an API server and to a watch.
+
+mod burst;
+mod daemon;
+mod ground;
+mod lost_watches;
+mod rights;
+mod states;

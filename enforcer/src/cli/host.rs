@@ -1,0 +1,166 @@
+//! What a `policyd run` that stays needs beside its source: this host, the kernel, HTTP, signals, and the loop's thread.
+
+use super::{
+    Failure, RunOptions, preflight,
+    run::{cannot, flags, no_flags, settings},
+    signals::Signals,
+};
+use crate::{
+    apply::{Daemon, Input},
+    nft::{self, Kernel, Monitor},
+    node::{facts::Facts, flags::FlagKeeper, tracker::Tracker, watch},
+    observe::{http, metrics::Metrics},
+};
+use policy_model::cluster::Change;
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Instant,
+};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+};
+use tracing::{error, info, warn};
+
+/// What waits, and what is waited for.
+pub(super) struct Host {
+    /// Everything asynchronous runs in it, in this thread, while [`Self::serve`] runs.
+    pub(super) runtime: Runtime,
+    /// To the loop.
+    pub(super) sender: Sender<Input>,
+    pub(super) metrics: Arc<Metrics>,
+    inputs: Receiver<Input>,
+    monitor: Monitor,
+    listener: TcpListener,
+}
+
+/// What the loop is made of, beside the cluster's objects.
+pub(super) struct Ground {
+    kernel: Kernel,
+    tracker: Tracker,
+    facts: Facts,
+    flags: FlagKeeper,
+    metrics: Arc<Metrics>,
+}
+
+impl Host {
+    /// Looks at this host and opens what is needed. Nothing is changed yet.
+    pub(super) fn prepare(options: &RunOptions) -> Result<(Self, Ground), Failure> {
+        let metrics = Arc::new(Metrics::new());
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| cannot("start the runtime", &e))?;
+        let (sender, inputs) = mpsc::channel();
+        let hosts = sender.clone();
+        let report =
+            move |facts| hosts.send(Input::Host { facts: Box::new(facts), seen: Instant::now() }).is_ok();
+        let facts = watch::follow(&options.host.cni_dir, report)
+            .map_err(|e| cannot("follow this host's links", &e))?;
+        let bridge_family = preflight::require(&nft::probe(), &facts)?;
+        if !bridge_family {
+            warn!("this kernel has no bridge family in nftables: the source guard is off");
+        }
+        let listener = runtime.block_on(http::listen(options.http)).map_err(|e| {
+            let what = format!("cannot listen at {}: {e}", options.http);
+            Failure::failed(
+                what,
+                "another policyd may be running; give --http another address, port 0 for any",
+            )
+        })?;
+
+        let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
+        // Listening begins before the tables are read, so that nobody's change is missed.
+        let monitor = Monitor::open(kernel.port()).map_err(|e| cannot("listen to nftables", &e))?;
+        let tracker = Tracker::new(settings(options, bridge_family));
+        let ground = Ground { kernel, tracker, facts, flags: flags(options)?, metrics: metrics.clone() };
+        Ok((Self { runtime, sender, metrics, inputs, monitor, listener }, ground))
+    }
+
+    /// Runs `work` in a thread of its own, and everything that waits in this one, until a signal comes. `work` ends when it
+    /// is told [`Input::Stop`].
+    pub(super) fn serve(
+        self,
+        work: impl FnOnce(&Receiver<Input>) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let Self { runtime, sender, metrics, inputs, monitor, listener } = self;
+        if let Ok(address) = listener.local_addr() {
+            info!(%address, "HTTP");
+        }
+        runtime.block_on(async {
+            let mut signals = Signals::catch().map_err(|e| cannot("catch signals", &e))?;
+            let mut work = tokio::task::spawn_blocking(move || work(&inputs));
+            let answers = http::serve(listener, metrics, sender.clone());
+            tokio::spawn(async {
+                if let Err(error) = answers.await {
+                    error!(%error, "HTTP is not served any more");
+                }
+            });
+            tokio::spawn(listen(monitor, sender.clone()));
+            tokio::select! {
+                signal = signals.next() => {
+                    info!(signal, "stopping; the tables stay in force");
+                    // The loop may have ended by itself.
+                    let _ = sender.send(Input::Stop);
+                    (&mut work).await.map_err(|e| cannot("end the loop", &e))?
+                }
+                ended = &mut work => {
+                    ended.map_err(|e| cannot("go on without the loop", &e))??;
+                    Err(cannot("go on without the loop", &"it ended"))
+                }
+            }
+        })
+    }
+}
+
+impl Ground {
+    /// Brings a first state into force.
+    pub(super) fn daemon(self, changes: Vec<Change>) -> Result<Daemon<Kernel>, Failure> {
+        let Self { kernel, tracker, facts, flags, metrics } = self;
+        let mut daemon =
+            Daemon::new(kernel, tracker, facts, changes, metrics).with_flags(flags).map_err(no_flags)?;
+        // The loop tries again; what was in force before stays until then.
+        if let Err(error) = daemon.start() {
+            error!(%error, "the first revision is not in force yet");
+        }
+        Ok(daemon)
+    }
+
+    /// Waits for the source's first state; until then the tables stay as they are. `None`: it is told to stop first.
+    pub(super) fn first(mut self, inputs: &Receiver<Input>) -> Option<(Self, Vec<Change>)> {
+        loop {
+            match inputs.recv().ok()? {
+                Input::Changes { changes, .. } => return Some((self, changes)),
+                Input::Host { facts, .. } => self.facts = *facts,
+                // The tables are read when the first state is there; nothing can be asked before.
+                Input::Foreign | Input::Ask(_) => {}
+                Input::Stop => return None,
+            }
+        }
+    }
+}
+
+/// Tells the loop of somebody else's changes of our tables.
+async fn listen(monitor: Monitor, sender: Sender<Input>) {
+    let mut stream = match monitor.into_stream() {
+        Ok(stream) => stream,
+        Err(error) => return error!(%error, "changes of nftables by others are seen only once a minute"),
+    };
+    loop {
+        let foreign = match stream.next().await {
+            Ok(nft::Event::Commit { by_us: true, .. }) => false,
+            Ok(nft::Event::Commit { touched, process, name, .. }) => {
+                if !touched.is_empty() {
+                    warn!(process, name, tables = ?touched, "somebody else has changed our tables");
+                }
+                !touched.is_empty()
+            }
+            Ok(nft::Event::Lost) => true,
+            Err(error) => return error!(%error, "changes of nftables by others are seen only once a minute"),
+        };
+        if foreign && sender.send(Input::Foreign).is_err() {
+            return;
+        }
+    }
+}

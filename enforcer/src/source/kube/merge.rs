@@ -1,0 +1,159 @@
+//! Five streams of news become one of changes.
+
+use super::{
+    connection::Connection, fault::Fault, follower::Follower, kind::Kind, news::News, parking::Parking,
+};
+use crate::{apply::Input, observe::metrics::Metrics};
+use policy_model::cluster::{Change, TerminationHold};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, mpsc::Sender},
+    time::Instant,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing::{error, info, warn};
+
+/// News that wait to be taken; a follower that is further ahead waits.
+const AHEAD: usize = 1024;
+
+/// The API server as a source of changes. Dropping it ends its tasks.
+#[derive(Debug)]
+pub struct Source {
+    news: mpsc::Receiver<News>,
+    merge: Merge,
+    _followers: JoinSet<()>,
+}
+
+impl Source {
+    /// Begins to list and watch. Must be called in a tokio runtime.
+    #[must_use]
+    pub fn start(connection: Connection) -> Self {
+        let connection = Arc::new(connection);
+        let (sender, news) = mpsc::channel(AHEAD);
+        let followers =
+            Kind::ALL.into_iter().map(|kind| Follower::new(kind, connection.clone(), sender.clone()).run());
+        Self { news, merge: Merge::default(), _followers: followers.collect() }
+    }
+
+    /// The whole state, once every list is complete.
+    ///
+    /// # Errors
+    /// The first thing that does not work.
+    pub async fn first(&mut self) -> Result<Vec<Change>, Fault> {
+        let mut changes = Vec::new();
+        while !self.merge.is_complete() {
+            match self.news.recv().await {
+                Some(News::Trouble(_, fault)) => return Err(fault),
+                Some(news) => changes.extend(self.merge.take(news).0),
+                None => break,
+            }
+        }
+        Ok(changes)
+    }
+
+    /// How many objects cannot be understood now.
+    #[must_use]
+    pub fn problems(&self) -> usize {
+        self.merge.problems.values().sum()
+    }
+
+    /// Sends the whole state as one message once every list is complete, then what changes, until nobody takes it.
+    pub async fn follow(mut self, inputs: Sender<Input>, metrics: Arc<Metrics>) {
+        let (mut changes, mut seen) = (Vec::new(), None);
+        while let Some(first) = self.news.recv().await {
+            let more = std::iter::from_fn(|| self.news.try_recv().ok()).take(AHEAD);
+            for news in std::iter::once(first).chain(more.collect::<Vec<_>>()) {
+                self.merge.report(&news, &metrics);
+                let (passed, at) = self.merge.take(news);
+                changes.extend(passed);
+                seen = seen.or(at);
+            }
+            if self.merge.is_complete() && (!changes.is_empty() || !self.merge.is_told) {
+                let seen = seen.take().unwrap_or_else(Instant::now);
+                let changes = std::mem::take(&mut changes);
+                self.merge.is_told = true;
+                if inputs.send(Input::Changes { changes, seen }).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The state between the followers and the loop.
+#[derive(Debug, Default)]
+struct Merge {
+    complete: BTreeSet<Kind>,
+    /// The first state has been sent.
+    is_told: bool,
+    parking: Parking,
+    hold: TerminationHold,
+    problems: BTreeMap<Kind, usize>,
+    /// What does not work now.
+    troubles: BTreeMap<Kind, String>,
+}
+
+impl Merge {
+    /// Every list has been told once.
+    fn is_complete(&self) -> bool {
+        self.complete.len() == Kind::ALL.len()
+    }
+
+    /// What follows from news, and when it was seen.
+    fn take(&mut self, news: News) -> (Vec<Change>, Option<Instant>) {
+        let mut seen = None;
+        let due = match news {
+            News::Change { change, seen: at } => {
+                seen = Some(at);
+                let freed = self.parking.pass(&change);
+                std::iter::once(change).chain(freed).collect()
+            }
+            News::PolicyDeleted { key, ending_at, seen: at } => {
+                seen = Some(at);
+                self.parking.delete(key, ending_at).into_iter().collect()
+            }
+            News::NamespacesAt(version) => self.parking.seen(version),
+            News::Complete(kind) => {
+                self.complete.insert(kind);
+                Vec::new()
+            }
+            News::Problems(kind, count) => {
+                self.problems.insert(kind, count);
+                Vec::new()
+            }
+            News::Restarted(_) | News::Trouble(..) | News::Recovered(_) => Vec::new(),
+        };
+        (due.into_iter().flat_map(|change| self.hold.pass(change)).collect(), seen)
+    }
+
+    /// Tells people; what all kinds suffer from once.
+    fn report(&mut self, news: &News, metrics: &Metrics) {
+        match news {
+            News::Trouble(kind, fault) => {
+                let text = fault.to_string();
+                let is_new = !self.troubles.values().any(|known| *known == text);
+                self.troubles.insert(*kind, text);
+                let help = fault.help();
+                match fault {
+                    // It happens after every longer absence.
+                    Fault::Expired(_) => info!("{fault}"),
+                    _ if !is_new => {}
+                    Fault::Unauthorized(_) | Fault::Forbidden { .. } => error!(help, "{fault}"),
+                    _ => warn!(help, "{fault}; what was in force stays"),
+                }
+            }
+            News::Recovered(kind) => {
+                let was = self.troubles.remove(kind);
+                if was.is_some() && self.troubles.is_empty() {
+                    info!("the API server is followed again");
+                }
+            }
+            News::Problems(kind, count) => {
+                let others: usize = self.problems.iter().filter(|(k, _)| *k != kind).map(|(_, n)| n).sum();
+                metrics.set_problems(others + count);
+            }
+            News::Restarted(kind) => metrics.count_watch_restart(kind.resource()),
+            _ => {}
+        }
+    }
+}
