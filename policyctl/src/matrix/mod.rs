@@ -4,6 +4,7 @@
 //! that the same policies select ([`engine`]). A property test holds the result to [`Cluster::verdict`] pair by pair.
 
 pub(crate) mod classes;
+mod compile;
 mod connections;
 mod engine;
 mod graph;
@@ -32,7 +33,13 @@ use crate::{connect, input::Snapshot};
 use classes::Classes;
 use engine::Engine;
 use nodes::Node;
-use policy_model::{cluster::Cluster, object::Pod, policy::Direction, portset::PortSet, reach::AddressRange};
+use policy_model::{
+    cluster::Cluster,
+    object::Pod,
+    policy::Direction,
+    portset::PortSet,
+    reach::{AddressRange, Reach},
+};
 use sets::{SetId, Sets};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -89,10 +96,8 @@ pub struct Matrix {
     ranges: [Vec<AddressRange>; 2],
     /// Source by destination.
     inside: Vec<SetId>,
-    /// Range by destination.
-    from_outside: Vec<SetId>,
-    /// Source by range.
-    to_outside: Vec<SetId>,
+    /// What each row may be sent from outside, and what it may send there.
+    outside: [Vec<Reach>; 2],
     namespace: Option<String>,
 }
 
@@ -128,50 +133,58 @@ impl Matrix {
         for (source, destination) in own_node_pairs(cluster, &nodes) {
             inside[source * count + destination] = Sets::ALL;
         }
-        let mut with_ranges = |direction, ranges: &Ranges| {
-            let pairs = (0..ranges.len()).flat_map(|range| nodes.iter().map(move |node| (range, node)));
-            pairs.map(|(range, node)| node.with_range(direction, range, &mut engine)).collect::<Vec<_>>()
-        };
-        let from_outside = with_ranges(Direction::Ingress, &ingress);
-        let to_outside = with_ranges(Direction::Egress, &egress);
+        let ipv6 = ingress.starts().iter().any(IpAddr::is_ipv6);
+        let outside = Direction::BOTH
+            .map(|direction| nodes.iter().map(|node| node.outside(direction, ipv6, &engine)).collect());
         let nodes = nodes.iter().map(|node| node.summary(&engine)).collect();
         Self {
             sets: engine.sets,
             nodes,
             ranges: [ingress.iter().collect(), egress.iter().collect()],
             inside,
-            from_outside,
-            to_outside,
+            outside,
             namespace: options.namespace.clone(),
         }
     }
 
-    /// Every pair between which something may pass: inside first, by source and destination; then from outside, then to it.
+    /// Every pair between which something may pass: inside first, by source and destination; then from outside, then to it,
+    /// by the end inside and the range.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let count = self.nodes.len();
-        let inside =
-            (0..count).flat_map(move |source| (0..count).map(move |destination| (source, destination)));
-        let inside = inside.filter(|(source, destination)| self.shows([*source, *destination])).map(
-            move |(source, destination)| {
-                (self.end(source), self.end(destination), self.inside[source * count + destination])
+        let filled = self.inside.iter().enumerate().filter(|(_, set)| **set != Sets::NONE);
+        let ends = filled.map(move |(index, set)| (index / count, index % count, *set));
+        let inside = ends.filter(|(source, destination, _)| self.shows([*source, *destination])).map(
+            |(source, destination, set)| Row {
+                source: self.end(source),
+                destination: self.end(destination),
+                ports: self.sets.get(set),
             },
         );
-        let of_range = move |direction: Direction| {
-            let ranges = self.ranges[direction as usize].iter().enumerate();
-            ranges.flat_map(move |(index, range)| (0..count).map(move |node| (index, *range, node)))
+        let of_direction = move |direction: Direction| {
+            let nodes = self.shown_nodes();
+            nodes.flat_map(move |node| self.outside_of(node, direction)).map(move |(node, range, ports)| {
+                let (inside, outside) = (self.end(node), End::Outside(range));
+                match direction {
+                    Direction::Ingress => Row { source: outside, destination: inside, ports },
+                    Direction::Egress => Row { source: inside, destination: outside, ports },
+                }
+            })
         };
-        let from_outside = of_range(Direction::Ingress).filter(|(_, _, node)| self.shows([*node])).map(
-            move |(index, range, node)| {
-                (End::Outside(range), self.end(node), self.from_outside[index * count + node])
-            },
-        );
-        let to_outside = of_range(Direction::Egress).filter(|(_, _, node)| self.shows([*node])).map(
-            move |(index, range, node)| {
-                (self.end(node), End::Outside(range), self.to_outside[index * count + node])
-            },
-        );
-        inside.chain(from_outside).chain(to_outside).filter_map(|(source, destination, ports)| {
-            (ports != Sets::NONE).then(|| Row { source, destination, ports: self.sets.get(ports) })
+        inside.chain(of_direction(Direction::Ingress)).chain(of_direction(Direction::Egress))
+    }
+
+    /// Every range with which something may pass.
+    fn outside_of(
+        &self,
+        node: usize,
+        direction: Direction,
+    ) -> impl Iterator<Item = (usize, AddressRange, &PortSet)> {
+        let ranges = &self.ranges[direction as usize];
+        self.outside[direction as usize][node].ranges().flat_map(move |(lo, hi, ports)| {
+            // A stretch with the same ports is one range or several: it begins and ends where some policy cuts.
+            let first = ranges.partition_point(|range| range.lo < lo);
+            let within = ranges[first..].iter().take_while(move |range| range.lo <= hi);
+            within.map(move |range| (node, *range, ports))
         })
     }
 

@@ -10,8 +10,11 @@ use crate::{
     connect::pod_addresses,
     input::{POD, Snapshot, workload_name},
 };
-use policy_model::{object::Pod, policy::Direction};
-use std::collections::BTreeMap;
+use policy_model::{object::Pod, policy::Direction, reach::Reach};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// What a row stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,14 +90,22 @@ impl Node<'_> {
         all
     }
 
-    /// What may pass between some pod of this row and a range.
-    pub(super) fn with_range(&self, direction: Direction, range: usize, engine: &mut Engine) -> SetId {
-        let family = usize::from(!engine.is_ipv4(direction, range));
-        let members = self.members.iter().filter(|member| member.families[family]);
-        members.flat_map(|member| &member.classes).fold(Sets::NONE, |all, class| {
-            let set = engine.with_range(*class, direction, range);
-            engine.sets.union(all, set)
-        })
+    /// What may pass between some pod of this row and addresses that are nobody's.
+    pub(super) fn outside(&self, direction: Direction, ipv6: bool, engine: &Engine) -> Reach {
+        let mut all = Reach::none();
+        for member in &self.members {
+            for class in &member.classes {
+                let reach = engine.outside(*class, direction);
+                let is_of = |v4: bool| engine.class(*class).is_ipv4.is_none_or(|family| family == v4);
+                if member.families[0] && is_of(true) {
+                    all = all.union(&reach.same_family(Ipv4Addr::UNSPECIFIED.into()));
+                }
+                if member.families[1] && is_of(false) && ipv6 {
+                    all = all.union(&reach.same_family(Ipv6Addr::UNSPECIFIED.into()));
+                }
+            }
+        }
+        all
     }
 
     pub(super) fn summary(&self, engine: &Engine) -> Summary {

@@ -49,10 +49,6 @@ impl Ranges {
         Self { starts: starts.into_iter().collect() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.starts.len()
-    }
-
     /// Where the ranges begin.
     pub(crate) fn starts(&self) -> &[IpAddr] {
         &self.starts

@@ -1,6 +1,10 @@
 //! A matrix as a picture: a heat map that stands by itself, readable in light and dark.
 
-use super::{Matrix, sets::Sets, table::words};
+use super::{
+    Matrix,
+    sets::{SetId, Sets},
+    table::words,
+};
 use policy_model::policy::Direction;
 use std::fmt::Write;
 
@@ -40,7 +44,7 @@ pub fn svg(matrix: &Matrix) -> String {
         for column in 0..names.len() {
             let (class, ports) = match (shown.get(row), shown.get(column)) {
                 (Some(source), Some(destination)) if source != destination => {
-                    of_sets(matrix, &[matrix.inside[source * count + destination]])
+                    of_set(matrix, matrix.inside[source * count + destination])
                 }
                 (Some(node), None) => of_outside(matrix, *node, Direction::Egress),
                 (None, Some(node)) => of_outside(matrix, *node, Direction::Ingress),
@@ -59,18 +63,19 @@ pub fn svg(matrix: &Matrix) -> String {
 }
 
 fn of_outside(matrix: &Matrix, node: usize, direction: Direction) -> (&'static str, String) {
-    let mut sets: Vec<_> = matrix.outside_of(node, direction).map(|(_, set)| set).collect();
-    sets.sort();
-    sets.dedup();
-    of_sets(matrix, &sets)
+    match &matrix.outside_sets(node, direction)[..] {
+        [] => ("d", "denied".to_owned()),
+        [one] if one.is_all() => ("a", "all".to_owned()),
+        [one] => ("p", words(one)),
+        _ => ("p", "some addresses".to_owned()),
+    }
 }
 
-fn of_sets(matrix: &Matrix, sets: &[super::SetId]) -> (&'static str, String) {
-    match sets {
-        [Sets::ALL] => ("a", "all".to_owned()),
-        [Sets::NONE] => ("d", "denied".to_owned()),
-        [set] => ("p", words(matrix.sets.get(*set))),
-        _ => ("p", "some addresses".to_owned()),
+fn of_set(matrix: &Matrix, set: SetId) -> (&'static str, String) {
+    match set {
+        Sets::ALL => ("a", "all".to_owned()),
+        Sets::NONE => ("d", "denied".to_owned()),
+        set => ("p", words(matrix.sets.get(set))),
     }
 }
 

@@ -142,42 +142,30 @@ impl Matrix {
             Sets::ALL => ("all".to_owned(), Color::Green),
             _ => (words(self.sets.get(set)), Color::Yellow),
         };
-        let text = if text.chars().count() > CELL {
-            format!("{}…", text.chars().take(CELL - 1).collect::<String>())
-        } else {
-            text
-        };
-        Cell::new(text).fg(colour)
+        Cell::new(shortened(text)).fg(colour)
     }
 
-    /// One word for all ranges: the same set for each, or that they differ.
+    /// One word for all addresses outside: the same set for each, or that they differ.
     fn outside_cell(&self, node: usize, direction: Direction) -> Cell {
-        let sets: Vec<SetId> = self.outside_of(node, direction).map(|(_, set)| set).collect();
-        match sets.first() {
-            Some(first) if sets.iter().all(|set| set == first) => self.cell(*first),
-            Some(_) => Cell::new("some").fg(Color::Yellow),
-            None => Cell::new("–"),
+        match &self.outside_sets(node, direction)[..] {
+            [] => Cell::new("–").fg(Color::Red),
+            [one] if one.is_all() => Cell::new("all").fg(Color::Green),
+            [one] => Cell::new(shortened(words(one))).fg(Color::Yellow),
+            _ => Cell::new("some").fg(Color::Yellow),
         }
     }
 
-    /// Every range of a direction, with what may pass between a node and it.
-    pub(super) fn outside_of(
-        &self,
-        node: usize,
-        direction: Direction,
-    ) -> impl Iterator<Item = (AddressRange, SetId)> + '_ {
-        let sets = match direction {
-            Direction::Ingress => &self.from_outside,
-            Direction::Egress => &self.to_outside,
-        };
-        let ranges = self.ranges[direction as usize].iter().enumerate();
-        ranges.map(move |(index, range)| (*range, sets[index * self.nodes.len() + node]))
-    }
-
-    /// What the outside and a node may send to each other, as a reach.
-    pub(crate) fn outside_reach(&self, node: usize, direction: Direction) -> Reach {
-        let ranges = self.outside_of(node, direction);
-        ranges.map(|(range, set)| (range.lo, range.hi, self.sets.get(set).clone())).collect()
+    /// What may pass with the outside: each set once, the empty one too if there are others.
+    pub(super) fn outside_sets(&self, node: usize, direction: Direction) -> Vec<PortSet> {
+        let mut sets: Vec<PortSet> =
+            self.outside_of(node, direction).map(|(_, _, ports)| ports.clone()).collect();
+        let (filled, all) = (sets.len(), self.ranges[direction as usize].len());
+        sets.sort();
+        sets.dedup();
+        if filled > 0 && filled < all {
+            sets.insert(0, PortSet::none());
+        }
+        sets
     }
 
     /// Rows for people: neighbouring ranges with the same ports are one.
@@ -191,7 +179,7 @@ impl Matrix {
         for direction in Direction::BOTH {
             for node in self.shown_nodes() {
                 let name = self.nodes[node].name.to_string();
-                for (range, ports) in outside_words(&self.outside_reach(node, direction)) {
+                for (range, ports) in outside_words(&self.outside[direction as usize][node]) {
                     rows.push(match direction {
                         Direction::Ingress => (range, name.clone(), ports),
                         Direction::Egress => (name.clone(), range, ports),
@@ -242,6 +230,13 @@ impl OpenSide {
             (_, true, false) => "ingress",
             (_, false, _) => "egress",
         }
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.chars().count() > CELL {
+        true => format!("{}…", text.chars().take(CELL - 1).collect::<String>()),
+        false => text,
     }
 }
 
