@@ -1,6 +1,10 @@
 //! The cluster's own DNS, as policies meet it.
 
 use policy_model::object::{NamedPort, ObjectKey, Pod, Protocol};
+use std::net::Ipv4Addr;
+
+/// Where NodeLocal DNSCache listens on every node, unless told otherwise.
+pub(crate) const NODE_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 20, 10);
 
 /// Where it is.
 pub(crate) const NAMESPACE: &str = "kube-system";

@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod explain;
 pub mod exposure;
 pub mod fix;
+pub mod generate;
 pub mod input;
 pub mod lint;
 pub mod manifest;

@@ -54,6 +54,7 @@ pub(super) enum Verb {
     Exposure(ExposureArgs),
     Lint(super::lint::LintArgs),
     Test(super::test::TestArgs),
+    Generate(super::generate::GenerateArgs),
     Completion(CompletionArgs),
 }
 

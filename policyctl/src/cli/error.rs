@@ -1,7 +1,7 @@
 //! What ends a verb without an answer.
 
 use super::{Exit, names::NameError};
-use crate::{explain::EndsError, input::InputError, style::Style, test_run::FilesError};
+use crate::{explain::EndsError, input::InputError, style::Style, generate::from_matrix::FromMatrixError, test_run::FilesError};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use std::{
     fmt,
@@ -39,6 +39,25 @@ pub(super) enum CliError {
     /// A path without tests.
     #[error(transparent)]
     TestFiles(#[from] FilesError),
+    /// A list of wanted connections that cannot be read.
+    #[error("{file}: {message}")]
+    List {
+        /// The file's name.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A list that there are no policies for.
+    #[error(transparent)]
+    FromMatrix(#[from] FromMatrixError),
+    /// A flag's value that cannot be read.
+    #[error("{flag}: {message}")]
+    Flag {
+        /// Which flag.
+        flag: &'static str,
+        /// What is wrong.
+        message: String,
+    },
     /// Flags that do not go together.
     #[error("{message}")]
     Usage {
@@ -65,7 +84,12 @@ impl Diagnostic for CliError {
                               input, as in `kubectl get netpol,pod,ns,svc -A -o yaml | policyctl … -f -`. Reading the kubeconfig's cluster \
                               comes later"
                 .to_owned(),
-            Self::Ends { meant: Some(meant), .. } | Self::NoPolicy { meant: Some(meant), .. } => {
+            Self::FromMatrix(FromMatrixError::Alike { .. }) => {
+                "give one of them a label of its own, or want the same of both".to_owned()
+            }
+            Self::Ends { meant: Some(meant), .. }
+            | Self::NoPolicy { meant: Some(meant), .. }
+            | Self::FromMatrix(FromMatrixError::NoWorkload { meant: Some(meant), .. }) => {
                 format!("did you mean {meant}?")
             }
             Self::Usage { help, .. } => (*help).to_owned(),

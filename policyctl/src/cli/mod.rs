@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod explain;
 mod exposure;
+mod generate;
 mod lint;
 mod matrix;
 mod names;
@@ -87,6 +88,9 @@ fn answer(cli: Cli, styles: Styles, out: &mut dyn Write, err: &mut dyn Write) ->
     if let Verb::Test(args) = verb {
         return test::run(&common, styles, &args, out, err);
     }
+    if let Verb::Generate(args) = verb {
+        return generate::run(common, styles, &args, out, err);
+    }
     let session = Session::open(common, styles)?;
     let answered = match &verb {
         Verb::Explain(args) => explain::run(&session, args, out),
@@ -94,7 +98,7 @@ fn answer(cli: Cli, styles: Styles, out: &mut dyn Write, err: &mut dyn Write) ->
         Verb::Matrix(args) => matrix::run(&session, args, out),
         Verb::Who(args) => who::run(&session, args, out),
         Verb::Exposure(args) => exposure::run(&session, args, out),
-        Verb::Diff(_) | Verb::Completion(_) | Verb::Lint(_) | Verb::Test(_) => Ok(Exit::Allowed),
+        Verb::Diff(_) | Verb::Completion(_) | Verb::Lint(_) | Verb::Test(_) | Verb::Generate(_) => Ok(Exit::Allowed),
     };
     // What is broken is said whether or not there is an answer: it may be why there is none.
     out.flush()?;

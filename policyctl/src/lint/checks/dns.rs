@@ -18,9 +18,6 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 pub(super) use cluster_dns::is_server;
 
-/// Where NodeLocal DNSCache listens on every node, unless told otherwise.
-const NODE_LOCAL: &str = "169.254.20.10";
-
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let dns = Dns::new(context);
     let policies: Vec<&NetworkPolicy> = context.policies().filter(|policy| policy.egress.is_some()).collect();
@@ -88,7 +85,7 @@ impl<'a> Dns<'a> {
         let cluster = context.cluster();
         let mut on_node = Vec::new();
         if context.pods.iter().any(is_node_local) {
-            on_node.extend(NODE_LOCAL.parse::<IpAddr>());
+            on_node.push(IpAddr::V4(cluster_dns::NODE_LOCAL));
             let service = cluster.service(&ObjectKey::new(cluster_dns::NAMESPACE, "kube-dns"));
             on_node.extend(service.iter().flat_map(|service| &service.cluster_ips));
         }
