@@ -31,13 +31,25 @@ use tokio::{
 };
 use tracing::{debug, error};
 
-/// How long an answer may take to begin, or a page to arrive.
-const ANSWER: Duration = Duration::from_secs(30);
-/// How long a streaming list may pause.
-const LIST_SILENCE: Duration = Duration::from_secs(10);
-/// How long a watch may be silent. An API server sends a bookmark about once a minute, so more is a connection that died
-/// without a word; if it has only nothing to say, going on from the last version costs one request.
-const WATCH_SILENCE: Duration = Duration::from_secs(100);
+/// How long the API server may say nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Until an answer begins, or a page has arrived.
+    answer: Duration,
+    /// In the middle of a streaming list.
+    list: Duration,
+    /// In a watch. An API server sends a bookmark about once a minute, so more is a connection that died without a word;
+    /// if it has only nothing to say, going on from the last version costs one request.
+    watch: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let [answer, list, watch] = [30, 10, 100].map(Duration::from_secs);
+        Self { answer, list, watch }
+    }
+}
+
 /// A watch that ends sooner than this is waited after, so that a server which ends every watch at once is not flooded.
 const SHORT: Duration = Duration::from_secs(1);
 /// Objects in a page of a list.
@@ -56,6 +68,7 @@ pub(super) struct Follower {
     /// Up to where everything has been told; `None`: it must be listed.
     version: Option<String>,
     backoff: Backoff,
+    patience: Patience,
     in_trouble: bool,
 }
 
@@ -131,6 +144,7 @@ impl Follower {
             problems: BTreeMap::new(),
             version: None,
             backoff: Backoff::default(),
+            patience: Patience::default(),
             in_trouble: false,
         }
     }
@@ -200,7 +214,8 @@ impl Follower {
         let request = Request::new(self.kind.path()).watch(&parameters, from.unwrap_or_default());
         let request = request.map_err(|e| self.odd(&e))?;
         let begin = Instant::now();
-        let body = timeout(ANSWER, client.request_stream(request)).await.map_err(|_| self.silent(ANSWER))?;
+        let body = timeout(self.patience.answer, client.request_stream(request)).await;
+        let body = body.map_err(|_| self.silent(self.patience.answer))?;
         let mut body = pin!(body.map_err(|e| Fault::of(self.kind, e))?);
         if self.version.is_some() {
             self.works().await;
@@ -208,7 +223,7 @@ impl Follower {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let patience = if self.version.is_some() { WATCH_SILENCE } else { LIST_SILENCE };
+            let patience = if self.version.is_some() { self.patience.watch } else { self.patience.list };
             let read = timeout(patience, body.read_until(b'\n', &mut line)).await;
             match read {
                 Ok(Ok(_)) if line.ends_with(b"\n") => {
@@ -360,7 +375,7 @@ impl Follower {
         if let (Some(only), 1) = (namespaces.first(), namespaces.len()) {
             parameters = parameters.fields(&format!("metadata.name={only}"));
         }
-        let text = page(client, Kind::Namespaces, &parameters).await?;
+        let text = self.page(client, Kind::Namespaces, &parameters).await?;
         let page: Page<'_> = serde_json::from_str(&text).map_err(|e| self.odd(&e))?;
         let mut alive = BTreeSet::new();
         for item in page.items {
@@ -381,7 +396,7 @@ impl Follower {
             ..ListParams::default()
         };
         loop {
-            let text = page(client, self.kind, &parameters).await?;
+            let text = self.page(client, self.kind, &parameters).await?;
             let seen = Instant::now();
             let page: Page<'_> = serde_json::from_str(&text).map_err(|e| self.odd(&e))?;
             for item in page.items {
@@ -396,6 +411,15 @@ impl Follower {
         }
     }
 
+    /// One page of a list, as JSON.
+    async fn page(&self, client: &Client, kind: Kind, parameters: &ListParams) -> Result<String, Fault> {
+        let request = Request::new(kind.path()).list(parameters).map_err(|e| self.odd(&e))?;
+        match timeout(self.patience.answer, client.request_text(request)).await {
+            Ok(answer) => answer.map_err(|e| Fault::of(kind, e)),
+            Err(_) => Err(self.silent(self.patience.answer)),
+        }
+    }
+
     fn silent(&self, after: Duration) -> Fault {
         Fault::Silent { resource: self.kind.resource(), after }
     }
@@ -405,13 +429,5 @@ impl Follower {
     }
 }
 
-/// One page of a list, as JSON.
-async fn page(client: &Client, kind: Kind, parameters: &ListParams) -> Result<String, Fault> {
-    let resource = kind.resource();
-    let odd = |reason: String| Fault::NotKubernetes { resource, reason };
-    let request = Request::new(kind.path()).list(parameters).map_err(|e| odd(e.to_string()))?;
-    match timeout(ANSWER, client.request_text(request)).await {
-        Ok(answer) => answer.map_err(|e| Fault::of(kind, e)),
-        Err(_) => Err(Fault::Silent { resource, after: ANSWER }),
-    }
-}
+#[cfg(test)]
+mod tests;
