@@ -18,6 +18,7 @@ pub mod lint;
 pub mod manifest;
 pub mod matrix;
 mod places;
+pub mod report;
 pub mod style;
 pub mod test_run;
 pub mod who;

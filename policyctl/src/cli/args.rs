@@ -55,6 +55,7 @@ pub(super) enum Verb {
     Lint(super::lint::LintArgs),
     Test(super::test::TestArgs),
     Generate(super::generate::GenerateArgs),
+    Report(super::report::ReportArgs),
     Completion(CompletionArgs),
 }
 

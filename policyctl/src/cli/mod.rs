@@ -15,6 +15,7 @@ mod generate;
 mod lint;
 mod matrix;
 mod names;
+mod report;
 mod session;
 mod test;
 mod who;
@@ -98,6 +99,7 @@ fn answer(cli: Cli, styles: Styles, out: &mut dyn Write, err: &mut dyn Write) ->
         Verb::Matrix(args) => matrix::run(&session, args, out),
         Verb::Who(args) => who::run(&session, args, out),
         Verb::Exposure(args) => exposure::run(&session, args, out),
+        Verb::Report(args) => report::run(&session, args, out),
         Verb::Diff(_) | Verb::Completion(_) | Verb::Lint(_) | Verb::Test(_) | Verb::Generate(_) => Ok(Exit::Allowed),
     };
     // What is broken is said whether or not there is an answer: it may be why there is none.

@@ -19,70 +19,70 @@ use policy_model::{
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 /// Pods by their index in [`Context::pods`].
-pub(super) type Pods = Rc<[usize]>;
+pub(crate) type Pods = Rc<[usize]>;
 
 /// A snapshot with its pods indexed.
-pub(super) struct Context<'a> {
-    pub(super) snapshot: &'a Snapshot,
+pub(crate) struct Context<'a> {
+    pub(crate) snapshot: &'a Snapshot,
     /// Every pod that has not ended, those on the host network too.
-    pub(super) pods: &'a [&'a Pod],
+    pub(crate) pods: &'a [&'a Pod],
     selection: Selection<'a>,
     known: RefCell<HashMap<(Scope, Selector), Pods>>,
 }
 
 /// A rule, and where it is.
 #[derive(Clone, Copy)]
-pub(super) struct RuleAt<'a> {
-    pub(super) policy: &'a NetworkPolicy,
-    pub(super) direction: Direction,
-    pub(super) index: usize,
-    pub(super) rule: &'a Rule,
+pub(crate) struct RuleAt<'a> {
+    pub(crate) policy: &'a NetworkPolicy,
+    pub(crate) direction: Direction,
+    pub(crate) index: usize,
+    pub(crate) rule: &'a Rule,
 }
 
 impl RuleAt<'_> {
     /// `spec.ingress[0]`.
-    pub(super) fn path(&self) -> FieldPath {
+    pub(crate) fn path(&self) -> FieldPath {
         crate::places::rule_field(self.direction, self.index)
     }
 
     /// `spec.ingress[0].from[1]`.
-    pub(super) fn peer_path(&self, peer: usize) -> FieldPath {
+    pub(crate) fn peer_path(&self, peer: usize) -> FieldPath {
         self.path().field(self.direction.peers_field()).index(peer)
     }
 
     /// `ingress[0]`, for messages.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}[{}]", self.direction, self.index)
     }
 }
 
 impl<'a> Context<'a> {
     /// `kinds` are those of `pods`, one each.
-    pub(super) fn new(snapshot: &'a Snapshot, pods: &'a [&'a Pod], kinds: &'a [Kind]) -> Self {
+    pub(crate) fn new(snapshot: &'a Snapshot, pods: &'a [&'a Pod], kinds: &'a [Kind]) -> Self {
         let selection = Selection::new(&snapshot.cluster, kinds);
         Self { snapshot, pods, selection, known: RefCell::default() }
     }
 
-    pub(super) fn cluster(&self) -> &'a Cluster {
+    pub(crate) fn cluster(&self) -> &'a Cluster {
         &self.snapshot.cluster
     }
 
-    pub(super) fn policies(&self) -> impl Iterator<Item = &'a NetworkPolicy> + use<'a> {
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &'a NetworkPolicy> + use<'a> {
         self.cluster().policies()
     }
 
     /// Every rule that has an effect.
-    pub(super) fn rules(&self) -> impl Iterator<Item = RuleAt<'a>> + use<'a> {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = RuleAt<'a>> + use<'a> {
         self.policies().flat_map(rules_of)
     }
 
     /// The pods that a policy selects, those on the host network too.
-    pub(super) fn selected(&self, policy: &NetworkPolicy) -> Pods {
+    pub(crate) fn selected(&self, policy: &NetworkPolicy) -> Pods {
         self.matching(Scope::Own(policy.key.namespace.clone()), &policy.pod_selector)
     }
 
     /// The pods that the selectors of a peer match, those on the host network too; `None` for a block.
-    pub(super) fn peer_pods(&self, policy: &ObjectKey, peer: &Peer) -> Option<Pods> {
+    pub(crate) fn peer_pods(&self, policy: &ObjectKey, peer: &Peer) -> Option<Pods> {
         let Peer::Pods { namespaces, pods } = peer else { return None };
         let scope = match namespaces {
             None => Scope::Own(policy.namespace.clone()),
@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
         Some(self.matching(scope, pods))
     }
 
-    pub(super) fn matching(&self, scope: Scope, pods: &Selector) -> Pods {
+    pub(crate) fn matching(&self, scope: Scope, pods: &Selector) -> Pods {
         let asked = (scope, pods.clone());
         if let Some(known) = self.known.borrow().get(&asked) {
             return known.clone();
@@ -102,7 +102,7 @@ impl<'a> Context<'a> {
     }
 
     /// A finding about a field of a policy, as heavy as its code says.
-    pub(super) fn finding(
+    pub(crate) fn finding(
         &self,
         code: Code,
         policy: &ObjectKey,
@@ -122,7 +122,7 @@ impl<'a> Context<'a> {
     }
 }
 
-pub(super) fn rules_of(policy: &NetworkPolicy) -> impl Iterator<Item = RuleAt<'_>> {
+pub(crate) fn rules_of(policy: &NetworkPolicy) -> impl Iterator<Item = RuleAt<'_>> {
     Direction::BOTH.into_iter().flat_map(move |direction| {
         let rules = policy.rules(direction).unwrap_or_default().iter().enumerate();
         rules.map(move |(index, rule)| RuleAt { policy, direction, index, rule })
@@ -130,20 +130,20 @@ pub(super) fn rules_of(policy: &NetworkPolicy) -> impl Iterator<Item = RuleAt<'_
 }
 
 impl Place {
-    pub(super) fn of(location: &Location) -> Self {
+    pub(crate) fn of(location: &Location) -> Self {
         Self { file: location.file.to_string(), line: Some(location.line), column: Some(location.column) }
     }
 }
 
 impl Finding {
     /// The same finding with another weight.
-    pub(super) fn weighing(self, severity: Severity) -> Self {
+    pub(crate) fn weighing(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 }
 
 /// `a`, `a and b`, `a, b and 3 more`.
-pub(super) fn listed(names: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn listed(names: impl IntoIterator<Item = String>) -> String {
     const SHOWN: usize = 3;
     let names: Vec<String> = names.into_iter().collect();
     match &names[..] {

@@ -5,7 +5,7 @@
 
 mod checks;
 mod code;
-mod context;
+pub(crate) mod context;
 mod cover;
 pub mod docs;
 pub mod output;

@@ -68,14 +68,14 @@ impl Assembler<'_> {
                 let rule = self.rule(direction, &rectangle, &selected);
                 for Selectors { pods, .. } in subjects {
                     let rules = &mut self.drafts.entry(pods).or_default()[direction as usize];
-                    rules.get_or_insert_default().push(rule.clone());
+                    rules.get_or_insert_default().extend(rule.clone());
                 }
             }
         }
     }
 
     /// The rule of a rectangle, for the subjects that its selectors match.
-    fn rule(&self, direction: Direction, rectangle: &Rectangle, subjects: &Set) -> Rule {
+    fn rule(&self, direction: Direction, rectangle: &Rectangle, subjects: &Set) -> Option<Rule> {
         let Rectangle { others, ports, .. } = rectangle;
         let count = self.plan.kinds.len();
         let is_allowed = |other: &usize| {
@@ -88,7 +88,7 @@ impl Assembler<'_> {
         let ports = policy_ports(ports);
         // Nobody is left out: no list says so best.
         if allowed.len() == self.plan.others(direction) {
-            return Rule { peers: Vec::new(), ports };
+            return Some(Rule { peers: Vec::new(), ports });
         }
         let kinds: Set = others.range(..count).copied().collect();
         let allowed_kinds: Set = allowed.range(..count).copied().collect();
@@ -103,7 +103,8 @@ impl Assembler<'_> {
         let unwanted = self.unwanted_addresses(direction, &rectangle.ports, subjects, &allowed_kinds);
         peers.extend(blocks(&addresses.difference(&unwanted)));
         peers.sort();
-        Rule { peers, ports }
+        // A rule without peers would let everybody in; here nobody is left, since all the addresses are pods'.
+        (!peers.is_empty()).then_some(Rule { peers, ports })
     }
 
     fn peer(&self, found: Selectors) -> Peer {
