@@ -7,7 +7,9 @@ use conformance::{
 };
 use nix::sys::signal::{SigSet, Signal};
 use std::{
+    fs::File,
     io::{self, BufRead, BufReader, IsTerminal, Write},
+    os::unix::process::CommandExt,
     path::Path,
     process::{self, Command, Stdio},
     sync::{
@@ -122,12 +124,15 @@ fn start_servers(kept: &Kept) -> Result<(), DemoCommandError> {
     command.args(["netns", "exec", &format!("{}-out", kept.id)]).arg(this);
     command.args(["demo-serve", &kept.id, "--ports", &ports.join(",")]);
     command.args(kept.places.iter().map(ToString::to_string));
-    // Ctrl-C is for what runs in the foreground.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    // Ctrl-C is for what runs in the foreground, and so is its output: whoever waits for the end of that must not wait for
+    // these servers.
+    command.process_group(0);
+    let log =
+        File::create(kept.folder.with_file_name("servers.log")).map_err(io_error("the servers' log"))?;
     let mut servers = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        .stderr(log)
         .spawn()
         .map_err(io_error("cannot start the lab's servers"))?;
     let mut ready = String::new();
