@@ -9,6 +9,7 @@ use super::{
     intern::Interner,
     kind::Kind,
     news::News,
+    wire::{END_OF_LIST, Line, Mark, NamespaceItem, Page, What},
 };
 use futures_util::AsyncBufReadExt;
 use kube::{
@@ -17,8 +18,6 @@ use kube::{
     core::{Request, Status},
 };
 use policy_model::object::ObjectKey;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
@@ -54,8 +53,6 @@ impl Default for Patience {
 const SHORT: Duration = Duration::from_secs(1);
 /// Objects in a page of a list.
 const PAGE: u32 = 500;
-/// A bookmark with this annotation ends a streaming list.
-const END_OF_LIST: &str = "k8s.io/initial-events-end";
 
 pub(super) struct Follower {
     kind: Kind,
@@ -70,67 +67,6 @@ pub(super) struct Follower {
     backoff: Backoff,
     patience: Patience,
     in_trouble: bool,
-}
-
-/// A line of a watch.
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(rename = "type")]
-    what: What,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum What {
-    Added,
-    Modified,
-    Deleted,
-    Bookmark,
-    Error,
-}
-
-/// An object of which only the metadata counts.
-#[derive(Deserialize)]
-struct Mark {
-    metadata: MarkMetadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MarkMetadata {
-    resource_version: String,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Page<'a> {
-    metadata: PageMetadata,
-    #[serde(borrow)]
-    items: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageMetadata {
-    resource_version: String,
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
-}
-
-/// A namespace, as far as it matters to the deletion of its policies.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NamespaceMark {
-    name: Arc<str>,
-    deletion_timestamp: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct NamespaceItem {
-    metadata: NamespaceMark,
 }
 
 impl Follower {
@@ -378,7 +314,7 @@ impl Follower {
         let text = self.page(client, Kind::Namespaces, &parameters).await?;
         let page: Page<'_> = serde_json::from_str(&text).map_err(|e| self.odd(&e))?;
         let mut alive = BTreeSet::new();
-        for item in page.items {
+        for item in page.items.unwrap_or_default() {
             let NamespaceItem { metadata } = serde_json::from_str(item.get()).map_err(|e| self.odd(&e))?;
             if metadata.deletion_timestamp.is_none() {
                 alive.insert(metadata.name);
@@ -399,7 +335,7 @@ impl Follower {
             let text = self.page(client, self.kind, &parameters).await?;
             let seen = Instant::now();
             let page: Page<'_> = serde_json::from_str(&text).map_err(|e| self.odd(&e))?;
-            for item in page.items {
+            for item in page.items.unwrap_or_default() {
                 self.object(item.get(), seen).await?;
             }
             self.backoff.reset();

@@ -28,6 +28,7 @@ mod merge;
 mod news;
 mod parking;
 mod slim;
+mod wire;
 
 pub use connection::{ConnectError, Connection, Credentials};
 pub use fault::Fault;

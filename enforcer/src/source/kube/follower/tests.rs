@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
     fs,
-    future::Future,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -97,14 +96,12 @@ async fn serve(listener: TcpListener, mut script: VecDeque<Answer>, requests: Re
     }
 }
 
-fn read_path(stream: &mut TcpStream) -> impl Future<Output = String> {
-    async {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned()
+async fn read_path(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
     }
+    String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned()
 }
 
 /// News in a word.
