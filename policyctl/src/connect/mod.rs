@@ -45,7 +45,7 @@ pub fn between(cluster: &Cluster, source: &Party<'_>, destination: &Party<'_>) -
 #[must_use]
 pub fn between_pods(cluster: &Cluster, source: &Pod, destination: &Pod) -> PortSet {
     let [sources, destinations] = [source, destination].map(|pod| pod_addresses(cluster, pod));
-    let pairs = address_pairs(&sources, &destinations);
+    let pairs = address_pairs(sources, destinations);
     let of_pair = |(from, to)| {
         let [source, destination] =
             [(source, from), (destination, to)].map(|(pod, at)| Party::of_pod(cluster, pod, at));

@@ -52,7 +52,7 @@ fn parse(text: Text) -> Item {
         Text::Unread { note } => Item::Unread(note),
         Text::Readable { name, read } => match read() {
             Ok(text) => parsed(&name, text),
-            Err(fault) => Item::Refused(fault),
+            Err(fault) => Item::Refused(*fault),
         },
     }
 }

@@ -56,7 +56,7 @@ pub enum InputError {
 /// What a source holds.
 pub(super) enum Text {
     /// A text that can be read now; nothing is read before it is asked for, so that few are in memory at once.
-    Readable { name: String, read: Box<dyn FnOnce() -> Result<String, Fault> + Send> },
+    Readable { name: String, read: Box<dyn FnOnce() -> Result<String, Box<Fault>> + Send> },
     /// Something that is passed over.
     Unread { note: Warning },
 }
@@ -131,29 +131,29 @@ fn file(path: PathBuf) -> Text {
         let name = name.clone();
         Box::new(move || match File::open(&path) {
             Ok(file) => read_bounded(&name, file),
-            Err(error) => Err(Fault::file(&name, format!("cannot be read: {error}"), None)),
+            Err(error) => Err(Box::new(Fault::file(&name, format!("cannot be read: {error}"), None))),
         })
     };
     Text::Readable { name, read }
 }
 
 /// Reads no more than [`limits::BYTES`], whatever the other end has to offer.
-fn read_bounded(name: &str, from: impl Read) -> Result<String, Fault> {
+fn read_bounded(name: &str, from: impl Read) -> Result<String, Box<Fault>> {
     let mut bytes = Vec::new();
     let limit = limits::BYTES as u64;
     if let Err(error) = from.take(limit + 1).read_to_end(&mut bytes) {
-        return Err(Fault::file(name, format!("cannot be read: {error}"), None));
+        return Err(Box::new(Fault::file(name, format!("cannot be read: {error}"), None)));
     }
     if bytes.len() > limits::BYTES {
         let message =
             format!("it is larger than {} MiB, the most that one file may have", limits::BYTES >> 20);
-        return Err(Fault::file(name, message, Some("split it into several files".to_owned())));
+        return Err(Box::new(Fault::file(name, message, Some("split it into several files".to_owned()))));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
         let message =
             format!("it is not UTF-8: the first wrong byte is number {at} (from 0), in line {line}");
-        Fault::file(name, message, Some("save it as UTF-8".to_owned()))
+        Box::new(Fault::file(name, message, Some("save it as UTF-8".to_owned())))
     })
 }
