@@ -5,12 +5,12 @@
 //! other bridges pay one look-up. `br_netfilter` sees IPv4, IPv6 and ARP only; every other ethertype of a pod is dropped here.
 
 use super::{
-    GROUPS4, LOCAL_SIZE, MLD, MLD_TYPES, NA6, ND, ND_TYPES, OPEN_PORTS, OWN, OWN4, OWN6, PORTS, ROUTER,
-    ROUTER_TYPES, add_groups, add_icmpv6_types, add_set,
+    LOCAL_SIZE, MLD, MLD_TYPES, NA6, ND, ND_TYPES, OPEN_PORTS, OWN, OWN4, OWN6, PORTS, ROUTER, ROUTER_TYPES,
+    add_icmpv6_types, add_set,
 };
 use crate::{
     config::Config,
-    ir::{Chain, DataType, Field, Hook, Name, Rule, SetSpec, Statement, Table},
+    ir::{Chain, CmpOp, DataType, Field, Hook, Name, Rule, SetSpec, Statement, Table},
 };
 use std::net::Ipv4Addr;
 
@@ -47,7 +47,6 @@ pub(super) fn table(config: &Config) -> Table {
     add_icmpv6_types(&mut table, PROBES, &[131, 133, 135, 143]);
     add_icmpv6_types(&mut table, ND, ND_TYPES);
     add_icmpv6_types(&mut table, MLD, MLD_TYPES);
-    add_groups(config, &mut table);
     let chains = [
         ("prerouting", Chain::base(Hook::Prerouting, PRIORITY_DSTNAT, prerouting())),
         ("from-ip4", Chain::regular(vec![own(own_ipv4()), spoofed(Rule::new())])),
@@ -55,8 +54,9 @@ pub(super) fn table(config: &Config) -> Table {
         ("from-ip6", Chain::regular(from_ip6())),
         ("from-icmp6", Chain::regular(from_icmp6())),
         ("forward", Chain::base(Hook::Forward, PRIORITY_FILTER, forward())),
-        ("to-ip4", Chain::regular(vec![to_group_ipv4().goto("to-group")])),
-        ("to-ip6", Chain::regular(to_ip6())),
+        ("to-ip4", Chain::regular(to_ip4(config))),
+        ("to-ip6", Chain::regular(vec![to_group_ipv6().goto("to-group6")])),
+        ("to-group6", Chain::regular(to_group6())),
         ("to-group", Chain::regular(to_group())),
     ];
     table.chains.extend(chains.map(|(name, chain)| (Name::from(name), chain)));
@@ -156,11 +156,23 @@ fn forward() -> Vec<Rule> {
     vec![by_ethertype(ETHERTYPE_IPV4, "to-ip4"), by_ethertype(ETHERTYPE_IPV6, "to-ip6")]
 }
 
-fn to_group_ipv4() -> Rule {
-    ipv4().has(&[Field::IpDaddr], GROUPS4)
+/// Every frame between pods of a node comes by here, so these are comparisons, and not the set of ranges that the inet
+/// table has for the rare packet of nobody: a look-up there costs as much as ten of them (`docs/performance.md`).
+fn to_ip4(config: &Config) -> Vec<Rule> {
+    let multicast =
+        Statement::Masked(Field::IpDaddr, Box::new([240, 0, 0, 0]), CmpOp::Eq, Box::new([224, 0, 0, 0]));
+    let broadcasts = [Ipv4Addr::BROADCAST].into_iter().chain(config.broadcasts.iter().copied());
+    let broadcasts = broadcasts.map(|address| ipv4().equals(Field::IpDaddr, &address.octets()));
+    let groups = [ipv4().then(multicast)].into_iter().chain(broadcasts);
+    groups.map(|group| group.goto("to-group")).collect()
 }
 
-fn to_ip6() -> Vec<Rule> {
+fn to_group_ipv6() -> Rule {
+    ipv6().then(Statement::Prefix(Field::Ip6Daddr, Box::new([0xff])))
+}
+
+/// What a link needs to work is heard by every port.
+fn to_group6() -> Vec<Rule> {
     let discovery = |hop_limit, types| {
         ipv6()
             .equals(Field::Ip6HopLimit, &[hop_limit])
@@ -168,11 +180,7 @@ fn to_ip6() -> Vec<Rule> {
             .has(&[Field::Icmpv6Type], types)
             .ret()
     };
-    vec![
-        discovery(255, ND),
-        discovery(1, MLD),
-        ipv6().then(Statement::Prefix(Field::Ip6Daddr, Box::new([0xff]))).goto("to-group"),
-    ]
+    vec![discovery(255, ND), discovery(1, MLD), Rule::new().goto("to-group")]
 }
 
 fn to_group() -> Vec<Rule> {
