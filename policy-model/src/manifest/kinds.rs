@@ -1,7 +1,7 @@
 //! From a document's tree to the objects in it, by `apiVersion` and `kind`.
 
 use super::{
-    Located, Object, Parsed, Problem, Skipped, Workload,
+    EndpointSlice, Located, Object, Parsed, Problem, Skipped, Workload,
     fields::{self, Fields},
     location::{Location, Mark},
     schema, suggest,
@@ -19,7 +19,7 @@ use serde_path_to_error::Segment;
 use std::sync::Arc;
 
 /// The kinds that policy needs, with the only version of each that a cluster of today serves.
-const KINDS: [(&str, &str); 12] = [
+const KINDS: [(&str, &str); 13] = [
     ("Pod", "v1"),
     ("Namespace", "v1"),
     ("Node", "v1"),
@@ -32,7 +32,11 @@ const KINDS: [(&str, &str); 12] = [
     ("Job", "batch/v1"),
     ("CronJob", "batch/v1"),
     ("ReplicationController", "v1"),
+    (ENDPOINT_SLICE, "discovery.k8s.io/v1"),
 ];
+
+/// The kind that is read, but is no [`Object`].
+const ENDPOINT_SLICE: &str = "EndpointSlice";
 
 /// Where a workload's pod template is.
 const TEMPLATE: [&str; 2] = ["spec", "template"];
@@ -148,8 +152,10 @@ impl Reader {
         if self.parsed.problems.len() > before {
             return;
         }
-        match convert(node, kind) {
-            Ok(value) => {
+        let read = if kind == ENDPOINT_SLICE { self.slice(node) } else { convert(node, kind).map(Some) };
+        match read {
+            Ok(None) => {}
+            Ok(Some(value)) => {
                 let is_policy = matches!(value, Object::Policy(_));
                 let fields = if is_policy { Fields::of(node) } else { Fields::default() };
                 let location = Location::new(&self.file, node.at);
@@ -167,6 +173,17 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Takes an EndpointSlice in, if it is a Service's.
+    fn slice(&mut self, node: &Node) -> Result<Option<Object>, Refused> {
+        let slice = EndpointSlice::from_api(&typed(Some(node), &FieldPath::root())?);
+        self.parsed.slices.extend(slice.map(|value| {
+            let location = Location::new(&self.file, node.at);
+            let names_namespace = metadata(node, "namespace").is_some();
+            Located { value, location, names_namespace, fields: Fields::default() }
+        }));
+        Ok(None)
     }
 
     /// Reports keys that are there twice, anywhere in an object.

@@ -14,6 +14,7 @@ mod object;
 mod problem;
 mod scalar;
 mod schema;
+mod slice;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod tree;
 pub use location::{Located, Location};
 pub use object::{Object, Workload};
 pub use problem::{Problem, Skipped};
+pub use slice::{EndpointSlice, SlicePort};
 pub use suggest::nearest;
 pub use tree::limits;
 
@@ -32,6 +34,8 @@ use std::sync::Arc;
 pub struct Parsed {
     /// The objects, in the order of the text.
     pub objects: Vec<Located<Object>>,
+    /// EndpointSlices of Services. They are no [`Object`]s: no policy is about them.
+    pub slices: Vec<Located<EndpointSlice>>,
     /// Documents and objects that are refused, and why: every problem of each.
     pub problems: Vec<Problem>,
     /// Objects of kinds that policy does not need.

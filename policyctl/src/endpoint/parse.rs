@@ -50,6 +50,9 @@ pub enum EndpointError {
     /// A port that is none.
     #[error("`{0}` is no port; write a number from 1 to 65535, a range as in 8000-8100, or a port's name")]
     Port(String),
+    /// A protocol that is none.
+    #[error("`{0}` is no protocol; write TCP, UDP or SCTP after a port, or ICMP without one")]
+    Protocol(String),
     /// A port after ICMP.
     #[error("ICMP has no ports; write {0}/ICMP")]
     IcmpPort(String),
@@ -90,10 +93,11 @@ impl FromStr for Target {
     }
 }
 
-/// A protocol is written in capitals, which no object's name has.
+/// A protocol is written in capitals, which no object's name has. After a port it cannot be a name, and small letters will do.
 fn split_transport(text: &str) -> (&str, Option<Transport>) {
     let Some((rest, last)) = text.rsplit_once('/') else { return (text, None) };
-    match Transport::from_name(last) {
+    let after_port = || rest.contains(':').then(|| Transport::from_name(&last.to_ascii_uppercase()))?;
+    match Transport::from_name(last).or_else(after_port) {
         Some(transport) => (rest, Some(transport)),
         None => (text, None),
     }
@@ -118,6 +122,9 @@ fn split_port(text: &str, has_transport: bool) -> Result<(&str, Option<&str>), E
 }
 
 fn read_ports(text: &str, protocol: Protocol) -> Result<Ports, EndpointError> {
+    if let Some((_, protocol)) = text.split_once('/') {
+        return Err(EndpointError::Protocol(protocol.to_owned()));
+    }
     let wrong = || EndpointError::Port(text.to_owned());
     let number = |digits: &str| digits.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong);
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

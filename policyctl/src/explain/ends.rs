@@ -1,5 +1,6 @@
 //! From what was written to the pairs that are asked about.
 
+use super::slices;
 use crate::{
     endpoint::{Destination, Endpoint, Ports, ResolveError, ServiceRoute, Target, Transport},
     input::Snapshot,
@@ -136,8 +137,13 @@ fn destinations(snapshot: &Snapshot, target: &Target) -> Result<Vec<Destination>
     match target.ports {
         _ if matches!(target.endpoint, Endpoint::Service(_)) => {
             // Who is behind it comes before which ports it has: an ExternalName has none.
-            target.endpoint.resolve(&snapshot.cluster)?;
-            target.resolve(&snapshot.cluster)
+            match target.endpoint.resolve(&snapshot.cluster) {
+                Err(ResolveError::NoSelector { key }) => {
+                    slices::behind(snapshot, target, &key)?.ok_or(ResolveError::NoSelector { key })
+                }
+                Err(error) => Err(error),
+                Ok(_) => target.resolve(&snapshot.cluster),
+            }
         }
         Ports::Named(..) => target.resolve(&snapshot.cluster),
         _ => {

@@ -8,6 +8,7 @@ mod ends;
 mod json;
 mod notes;
 mod sides;
+mod slices;
 mod text;
 
 pub use answer::Answer;

@@ -114,7 +114,9 @@ fn no_names(snapshot: &Snapshot, sources: &[&Pod]) -> Vec<String> {
     let servers = if dns.is_empty() { vec![&imagined] } else { dns };
     let is_mute = |pod: &&&Pod| {
         let is_isolated = cluster.isolating_policies(pod, Direction::Egress).next().is_some();
-        is_isolated && !cluster_dns::is_server(pod) && !servers.iter().any(|server| may_ask(snapshot, pod, server))
+        is_isolated
+            && !cluster_dns::is_server(pod)
+            && !servers.iter().any(|server| may_ask(snapshot, pod, server))
     };
     let mute: Vec<_> = sources.iter().filter(is_mute).map(|pod| pod.key.to_string()).collect();
     if mute.is_empty() {

@@ -160,7 +160,9 @@ impl Screen<'_> {
                     let names = policies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                     lines.push(match side.verdict {
                         Answer::Allowed => format!("isolated by {names}, but policies have no say here"),
-                        _ => format!("isolated by {names}; no rule allows this, but not every end is isolated"),
+                        _ => {
+                            format!("isolated by {names}; no rule allows this, but not every end is isolated")
+                        }
                     });
                 }
                 lines

@@ -38,6 +38,13 @@ impl Builder {
             let kind = format!("{} {}", skipped.api_version, skipped.kind);
             *self.snapshot.skipped.entry(kind).or_default() += 1;
         }
+        for slice in parsed.slices {
+            let (mut slice, place) = slice.split();
+            if let (Some(namespace), false) = (&self.namespace, place.names_namespace) {
+                slice.service.namespace = namespace.clone();
+            }
+            self.snapshot.slices.entry(slice.service.clone()).or_default().push(slice);
+        }
         parsed.objects.into_iter().for_each(|object| self.object(object));
     }
 

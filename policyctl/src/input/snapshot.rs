@@ -4,7 +4,7 @@ use super::{Fault, Warning};
 use policy_model::{
     cluster::Cluster,
     field::FieldPath,
-    manifest::{Located, Location},
+    manifest::{EndpointSlice, Located, Location},
     object::{ObjectKey, Pod},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub cluster: Cluster,
     /// The pods of [`Self::cluster`] that are templates.
     pub templates: BTreeSet<ObjectKey>,
+    /// Who is behind each Service, where EndpointSlices say so.
+    pub slices: BTreeMap<ObjectKey, Vec<EndpointSlice>>,
     /// What is refused. Answers are about the rest.
     pub faults: Vec<Fault>,
     /// What a reader should know.
@@ -60,9 +62,10 @@ impl Snapshot {
 
     /// Takes the objects of another snapshot in, over those of the same name.
     pub fn overlay(&mut self, other: Self) {
-        let Self { cluster, templates, faults, warnings, skipped, policies } = other;
+        let Self { cluster, templates, slices, faults, warnings, skipped, policies } = other;
         self.cluster.extend(cluster.changes());
         self.templates.extend(templates);
+        self.slices.extend(slices);
         self.faults.extend(faults);
         self.warnings.extend(warnings.into_iter().filter(|warning| *warning != Warning::NoPolicies));
         for (kind, count) in skipped {

@@ -28,10 +28,16 @@ fn json_has_what_programs_check() {
     assert_eq!(allowed["kind"], "Explanation");
     assert_eq!((&allowed["protocol"], &allowed["port"]), (&"TCP".into(), &5432.into()));
     assert_eq!(allowed["verdict"], "Allowed");
-    assert_eq!((&allowed["egress"]["isolated"], &allowed["ingress"]["isolated"]), (&false.into(), &true.into()));
+    assert_eq!(
+        (&allowed["egress"]["isolated"], &allowed["ingress"]["isolated"]),
+        (&false.into(), &true.into())
+    );
     let by = &allowed["ingress"]["allowedBy"][0];
     assert_eq!(by["policy"], "shop/db");
-    assert_eq!((&by["rule"], &by["peer"], &by["port"]), (&"ingress[0]".into(), &"from[0]".into(), &"ports[0]".into()));
+    assert_eq!(
+        (&by["rule"], &by["peer"], &by["port"]),
+        (&"ingress[0]".into(), &"from[0]".into(), &"ports[0]".into())
+    );
     assert!(allowed["fix"].is_null());
 }
 
@@ -77,4 +83,33 @@ fn the_namespace_may_be_left_out() {
     assert_eq!(short, written);
     let kinds = policyctl("can -n shop -f tests/data/shop deploy/front '[app=api]:8000'");
     assert_eq!((kinds.out.as_str(), kinds.code()), ("Allowed\n", 0));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_with_what_to_write() {
+    for (end, part) in [
+        ("shop/db-0:99999", "a number from 1 to 65535"),
+        ("shop/db-0:80/QUIC", "`QUIC` is no protocol"),
+        ("shop/DB", "lower-case letters"),
+        ("10.0.0.1/8", "write 10.0.0.0/8"),
+        ("300.1.1.1", "has no namespace"),
+        ("shop/svc/db:1", "it has 5000/TCP"),
+        ("shop/migrate", "has ended"),
+    ] {
+        let ran = policyctl(&format!("can -f tests/data/shop shop/api {end}"));
+        assert!(ran.code() == 2 && ran.err.contains(part), "{}", ran.screen());
+    }
+    assert_eq!(policyctl("can -f tests/data/shop shop/api shop/db-0:5432/tcp").out, "Allowed\n");
+}
+
+#[test]
+fn a_service_without_a_selector_is_followed_by_its_slices() {
+    let line = |ends| policyctl(&format!("explain -f tests/data/slices {ends} -o json")).json();
+    let inside = line("shop/client shop/svc/legacy:80");
+    assert_eq!(inside["destination"]["standsFor"], serde_json::json!(["192.0.2.10", "192.0.2.11"]));
+    assert_eq!((&inside["port"], &inside["verdict"]), (&8080.into(), &"Mixed".into()));
+    let nobody = line("shop/client shop/svc/unknown:80");
+    assert_eq!(nobody["verdict"], "Unknown");
+    let wrong = policyctl("explain -f tests/data/slices shop/client shop/svc/legacy:81");
+    assert!(wrong.code() == 2 && wrong.err.contains("it has 80/TCP"), "{}", wrong.screen());
 }

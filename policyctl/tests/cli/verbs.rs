@@ -9,7 +9,6 @@ screens! {
     exposure: "exposure -f tests/data/shop";
     exposure_as_json: "exposure -f tests/data/templates -o json";
     exposure_as_yaml: "exposure -n default -f tests/data/templates -o yaml";
-    help: "--help";
     help_of_explain: "explain --help";
     help_of_who: "who --help";
 }
@@ -63,4 +62,16 @@ fn completions_and_man_pages_know_the_verbs() {
     let page = std::fs::read_to_string(folder.join("policyctl-explain.1")).expect("a page of explain");
     std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert!(page.contains("EXTRA") || page.contains("Examples"), "{page}");
+}
+
+#[test]
+fn help_lists_every_verb_and_the_exit_codes() {
+    let help = policyctl("--help").out;
+    for part in ["explain", "can", "who", "matrix", "diff", "exposure", "completion", "Exit codes:"] {
+        assert!(help.contains(part), "{part} is not in\n{help}");
+    }
+    for verb in ["explain", "can", "who", "matrix", "diff", "exposure", "completion"] {
+        let ran = policyctl(&format!("{verb} --help"));
+        assert!(ran.code() == 0 && ran.out.contains("Examples:"), "{}", ran.screen());
+    }
 }
