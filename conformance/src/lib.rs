@@ -7,8 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
-pub mod demo;
+pub mod bench;
 pub mod cluster;
+pub mod demo;
 pub mod enforced;
 pub mod lab;
 pub mod probe;

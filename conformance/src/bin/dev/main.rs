@@ -43,11 +43,8 @@ enum Command {
     TestAll(phases::Choice),
     /// Check that this machine has the packages, rights and kernel features; install packages that are missing.
     Setup,
-    /// Run the benchmarks of all crates.
-    Bench {
-        /// Only benchmarks whose name contains this.
-        filter: Option<String>,
-    },
+    /// Run the benchmarks of all crates, and tell which budgets are kept.
+    Bench(bench::Choice),
     /// Check format and lints, and with cargo-deny where it is installed.
     Lint,
 }
@@ -63,6 +60,8 @@ enum DevError {
     Phase(#[from] phases::PhaseError),
     #[error(transparent)]
     Run(#[from] runner::RunError),
+    #[error(transparent)]
+    Bench(#[from] bench::BenchError),
     #[error(transparent)]
     Demo(#[from] demo::DemoCommandError),
 }
@@ -100,9 +99,9 @@ fn run(command: Command) -> Result<bool, DevError> {
             setup::machine()?;
             Ok(true)
         }
-        Command::Bench { filter } => {
+        Command::Bench(choice) => {
             setup::packages()?;
-            Ok(bench::run(filter.as_deref())?)
+            Ok(bench::run(&choice)?)
         }
         Command::Lint => {
             setup::packages()?;

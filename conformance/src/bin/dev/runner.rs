@@ -28,6 +28,11 @@ pub(crate) enum RunError {
 
 /// Runs `command` to its end. Its standard output passes line by line, its standard error directly.
 pub(crate) fn run(command: &mut Command) -> Result<Outcome, RunError> {
+    run_with(command, |_| ())
+}
+
+/// As [`run`], and gives every line of its standard output to `listen`, with its line end, once it has passed.
+pub(crate) fn run_with(command: &mut Command, mut listen: impl FnMut(&[u8])) -> Result<Outcome, RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let lost = |source| RunError::Output { program: program.clone(), source };
     let mut child = command
@@ -42,6 +47,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Outcome, RunError> {
         let mut line = Vec::new();
         while output.read_until(b'\n', &mut line).map_err(lost)? > 0 {
             screen.write_all(&line).map_err(lost)?;
+            listen(&line);
             if let Some(count) = std::str::from_utf8(&line).ok().and_then(closing_lines::read) {
                 tests += count;
             }

@@ -1,0 +1,99 @@
+//! The lab in which everything is compared.
+
+use super::{Contender, Flow, cluster, switch::Switch};
+use crate::{
+    attack::port,
+    lab::{Family, Lab, LabError, Pod, PodSpec, Service, ServicePort},
+};
+use compiler::config::Port;
+use policy_model::object::Protocol;
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+
+/// The port that the flows go to.
+pub const PORT: u16 = 7000;
+
+/// Two nodes with a client, a server beside it and a server on the other node; Flannel's and kube-proxy's tables on both,
+/// which stay as they are all the time.
+#[derive(Debug)]
+pub struct Stage {
+    lab: Lab,
+    client: Arc<Pod>,
+    /// On the client's node, and on the other one.
+    servers: [Arc<Pod>; 2],
+    /// By node.
+    switches: Vec<Switch>,
+    awake: BTreeSet<String>,
+}
+
+impl Stage {
+    /// Raises the lab.
+    ///
+    /// # Errors
+    /// As [`LabBuilder::build`](crate::lab::LabBuilder::build).
+    pub fn raise() -> Result<Self, LabError> {
+        let lab = Lab::builder("bench").nodes(2).build()?;
+        let spec = |node, name| PodSpec::new(node, cluster::NAMESPACE, name);
+        let client = lab.add_pod(spec(1, cluster::CLIENT))?;
+        let servers = [lab.add_pod(spec(1, cluster::NEAR))?, lab.add_pod(spec(2, cluster::FAR))?];
+        let mut service =
+            Service::new(cluster::NAMESPACE, "server").cluster_ip(IpAddr::from([10, 96, 0, 10]));
+        service.ports.push(ServicePort {
+            protocol: Protocol::Udp,
+            port: PORT,
+            target_port: PORT,
+            node_port: None,
+        });
+        service.backends.extend(servers.iter().map(Into::into));
+        lab.set_services(&[service])?;
+        let switches = lab.nodes().iter().map(|node| Switch::open(node.netns())).collect::<Result<_, _>>()?;
+        Ok(Self { lab, client, servers, switches, awake: BTreeSet::new() })
+    }
+
+    /// The lab.
+    #[must_use]
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// A flow from the client to the server on its own node (bridged), or to the one across the overlay.
+    ///
+    /// # Errors
+    /// As [`Flow::open`].
+    pub fn flow(&self, near: bool, family: Family) -> Result<Flow, LabError> {
+        let server = &self.servers[usize::from(!near)];
+        let end = |pod: &'_ Arc<Pod>| pod.address(family);
+        Flow::open((self.client.netns(), end(&self.client)), (server.netns(), end(server)), PORT)
+    }
+
+    /// The interfaces of the pods on a node, for its source guard.
+    ///
+    /// # Errors
+    /// As [`port`].
+    pub fn ports(&self, node: u8) -> Result<Vec<Port>, LabError> {
+        let own = self.lab.pods().into_iter().filter(|pod| pod.node() == node);
+        own.map(|pod| port(&self.lab, &pod)).collect()
+    }
+
+    /// Loads a contender's tables, asleep.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] with nft's own message.
+    pub fn install(&self, contender: &Contender) -> Result<(), LabError> {
+        let nodes = self.lab.nodes().iter().zip(&contender.texts);
+        nodes.into_iter().try_for_each(|(node, text)| self.lab.nft(node.index(), text))
+    }
+
+    /// Puts what is awake to sleep and wakes these, in one transaction a node.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] with what the kernel says, for example of a table that is not installed.
+    pub fn wake(&mut self, contenders: &[&Contender]) -> Result<(), LabError> {
+        let wanted: BTreeSet<String> = contenders.iter().flat_map(|c| c.tables.iter().cloned()).collect();
+        let asleep = self.awake.difference(&wanted).map(|table| (table.as_str(), true));
+        let woken = wanted.difference(&self.awake).map(|table| (table.as_str(), false));
+        let changes: Vec<_> = asleep.chain(woken).collect();
+        self.switches.iter().try_for_each(|switch| switch.set(&changes))?;
+        self.awake = wanted;
+        Ok(())
+    }
+}
