@@ -207,7 +207,7 @@ fn draw(
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" class=\"graph\" role=\"img\">\n\
          <title>Who may talk to whom</title>\n<style>{STYLE}</style>\n\
-         <defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"head\"/></marker></defs>\n"
+         <defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" class=\"head\"/></marker></defs>\n"
     );
     let _ = writeln!(
         svg,
@@ -258,17 +258,24 @@ fn draw(
     svg + "</svg>\n"
 }
 
-/// From the right side of one box to the left side of another; within a column and backwards, around.
-fn curve((x1, y1, w1): (usize, usize, usize), (x2, y2, _): (usize, usize, usize)) -> String {
+/// From the right side of one box to the left side of one further on; back, from left to right; within a column around the right
+/// side, so that no line runs behind a box.
+fn curve((x1, y1, w1): (usize, usize, usize), (x2, y2, w2): (usize, usize, usize)) -> String {
     let half = BOX.1 / 2;
-    let (start, end) = ((x1 + w1, y1 + half), (x2, y2 + half));
-    if end.0 > start.0 {
-        let middle = (start.0 + end.0) / 2;
-        format!("M{} {}C{middle} {} {middle} {} {} {}", start.0, start.1, start.1, end.1, end.0, end.1)
-    } else {
-        let out = start.0 + 40 + (y1.abs_diff(y2) / 12).min(60);
-        let back = end.0.saturating_sub(40);
-        format!("M{} {}C{out} {} {back} {} {} {}", start.0, start.1, start.1, end.1, end.0, end.1)
+    let (y1, y2) = (y1 + half, y2 + half);
+    match x1.cmp(&x2) {
+        std::cmp::Ordering::Less => {
+            let (start, middle) = (x1 + w1, (x1 + w1 + x2) / 2);
+            format!("M{start} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}")
+        }
+        std::cmp::Ordering::Greater => {
+            let (end, middle) = (x2 + w2, (x2 + w2 + x1) / 2);
+            format!("M{x1} {y1}C{middle} {y1} {middle} {y2} {end} {y2}")
+        }
+        std::cmp::Ordering::Equal => {
+            let (side, out) = (x1 + w1, x1 + w1 + 24 + (y1.abs_diff(y2) / 6).min(100));
+            format!("M{side} {y1}C{out} {y1} {out} {y2} {side} {y2}")
+        }
     }
 }
 

@@ -84,13 +84,13 @@ fn peer(context: &Context<'_>, rule: RuleAt<'_>, index: usize, peer: &Peer) -> O
                 format!("matches nothing: no pod of a namespace with {} has {}", shown(selector), shown(pods))
             }
         };
-        let remedy = meant(pods, candidates.iter().map(|pod| &pod.labels))
+        let remedy = elsewhere(context, namespaces.as_ref(), pods)
+            .or_else(|| meant(pods, candidates.iter().map(|pod| &pod.labels)))
             .or_else(|| {
                 let defined: Vec<&Labels> =
                     context.cluster().namespaces().map(|namespace| &namespace.labels).collect();
                 namespaces.as_ref().and_then(|selector| meant(selector, defined.iter().copied()))
             })
-            .or_else(|| elsewhere(context, namespaces.as_ref(), pods))
             .unwrap_or_else(|| Code::P005.info().remedy.to_owned());
         return Some(context.finding(Code::P005, policy, &path, message, remedy));
     }
@@ -120,19 +120,18 @@ fn candidates<'a>(
     context.pods.iter().filter(|pod| is_in(pod)).copied().collect()
 }
 
-/// Where pods with such labels are, for a peer that looks into its own namespace.
+/// Where pods with such labels are, if they are in other namespaces than a peer looks into.
 fn elsewhere(context: &Context<'_>, namespaces: Option<&Selector>, pods: &Selector) -> Option<String> {
-    if namespaces.is_some() || pods.is_everything() {
+    if pods.is_everything() {
         return None;
     }
     let matching = context.pods.iter().filter(|pod| pods.matches(&pod.labels));
     let found: BTreeSet<_> = matching.map(|pod| pod.key.namespace.to_string()).collect();
-    (!found.is_empty()).then(|| {
-        let first = found.first().cloned().unwrap_or_default();
-        format!(
-            "such pods are in {}: add namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {first}}}}} to this entry",
-            listed(found)
-        )
+    let first = found.first()?.clone();
+    let selector = format!("namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {first}}}}}");
+    Some(match namespaces {
+        None => format!("such pods are in {}: add {selector} to this entry", listed(found)),
+        Some(_) => format!("such pods are in {}, which the namespaceSelector leaves out", listed(found)),
     })
 }
 

@@ -64,16 +64,19 @@
   const canvas = $("canvas"), scroll = $("scroll"), extent = $("extent");
   const draw2d = canvas.getContext("2d");
   const columns = () => shown.length + 1; // the last one is the outside
-  let cell = 18, left = 200, top_ = 120, pending = false;
+  let cell = 18, left = 200, top_ = 120, pending = false, zoom = 1;
 
   const resize = () => {
     const n = columns();
-    cell = n > 200 ? 12 : n > 60 ? 15 : 20;
     const longest = Math.max(7, ...shown.map((i) => short(i).length));
-    left = Math.min(260, 16 + longest * 6.6);
-    top_ = Math.min(170, 16 + longest * 6.6);
+    left = Math.round(Math.min(270, 20 + longest * 7));
+    top_ = Math.round(Math.min(180, 20 + longest * 7));
+    const room = Math.min(scroll.clientWidth - left, scroll.clientHeight - top_) - 24;
+    const usual = n > 200 ? 13 : n > 60 ? 15 : n > 14 ? 22 : 60;
+    cell = zoom === "fit" ? Math.max(1, room / n) : Math.max(2, Math.min(90, usual * zoom));
     extent.style.width = `${left + n * cell + 20}px`;
     extent.style.height = `${top_ + n * cell + 20}px`;
+    Object.assign(canvas.dataset, { left, top: top_, cell });
     redraw();
   };
   const short = (i) => workloads[i].name.replace(/\[(Pod|Deployment|StatefulSet|DaemonSet|ReplicaSet)\]$/, "");
@@ -87,6 +90,8 @@
   // One colour for all ranges: everything, nothing, or something.
   const outsideSet = (ranges) => ranges.length === 0 ? NOTHING
     : ranges.every((r) => r[1] === EVERYTHING && /^any/.test(r[0])) ? EVERYTHING : 2;
+
+  const fit = (text, room) => text.length * 6.9 > room ? `${text.slice(0, Math.max(1, Math.floor(room / 6.9) - 1))}…` : text;
 
   const redraw = () => {
     if (pending) return;
@@ -112,27 +117,43 @@
     for (let r = r0; r < r1; r++) for (let c = c0; c < c1; c++) {
       const set = setAt(r, c);
       g.fillStyle = set === null ? fills.self : fills[kind(set)];
-      g.fillRect(x0 + c * cell, y0 + r * cell, cell - 1, cell - 1);
+      // Whole pixels: no seams where cells are small.
+      const x = Math.round(x0 + c * cell), y = Math.round(y0 + r * cell), gap = cell > 5 ? 1 : 0;
+      g.fillRect(x, y, Math.round(x0 + (c + 1) * cell) - x - gap, Math.round(y0 + (r + 1) * cell) - y - gap);
+      // Where there is room the ports stand in the cell.
+      if (cell >= 44 && set !== null && set !== NOTHING) {
+        const text = r === n - 1 || c === n - 1 ? (set === EVERYTHING ? "all" : "some") : sets[set];
+        g.fillStyle = "#fff"; g.font = "11px system-ui, sans-serif"; g.textAlign = "center"; g.textBaseline = "middle";
+        text.split(" ").slice(0, 3).forEach((line, i, all) =>
+          g.fillText(fit(line, cell), x0 + (c + .5) * cell, y0 + (r + .5) * cell + (i - (all.length - 1) / 2) * 13));
+      }
     }
     if (selected && selected.row < n && selected.column < n) {
       g.strokeStyle = colour("mark"); g.lineWidth = 2;
       g.strokeRect(x0 + selected.column * cell - 1, y0 + selected.row * cell - 1, cell + 1, cell + 1);
     }
     g.restore();
-    const label = (index) => index === n - 1 ? "outside" : short(shown[index]);
-    const fit = (text, room) => text.length * 6.4 > room ? `${text.slice(0, Math.max(1, Math.floor(room / 6.4) - 1))}…` : text;
+    // Where rows are too low for names, each namespace is named once.
+    const isLow = cell < 9;
+    const namespace = (index) => index === n - 1 ? "" : workloads[shown[index]].namespace;
+    const label = (index) => index === n - 1 ? (isLow ? "" : "outside")
+      : !isLow ? short(shown[index])
+      : index === 0 || namespace(index) !== namespace(index - 1) ? namespace(index) : "";
+    let last = -99;
+    const hasRoom = (index, at) => { if (!isLow) return true; if (!label(index) || at - last < 11) return false; last = at; return true; };
     const font = (index) => {
-      const isHit = index < n - 1 && matches.has(shown[index]);
-      g.font = `${isHit ? "600 " : ""}${Math.min(12, cell)}px system-ui, sans-serif`;
+      const isHit = !isLow && index < n - 1 && matches.has(shown[index]);
+      g.font = `${isHit ? "600 " : ""}${isLow ? 11 : Math.min(12, cell - 2)}px system-ui, sans-serif`;
       const isLit = selected && (index === selected.row || index === selected.column);
       g.fillStyle = isHit || isLit ? colour("mark") : colour("text");
     };
     g.save(); g.beginPath(); g.rect(0, top_, left, height); g.clip(); g.textAlign = "right"; g.textBaseline = "middle";
-    for (let r = r0; r < r1; r++) { font(r); g.fillText(fit(label(r), left - 14), left - 8, y0 + r * cell + cell / 2); }
+    for (let r = r0; r < r1; r++) if (hasRoom(r, r * cell)) { font(r); g.fillText(fit(label(r), left - 14), left - 8, y0 + r * cell + (isLow ? 6 : cell / 2)); }
     g.restore();
     g.save(); g.beginPath(); g.rect(left, 0, width, top_); g.clip(); g.textAlign = "left"; g.textBaseline = "middle";
-    for (let c = c0; c < c1; c++) {
-      g.save(); g.translate(x0 + c * cell + cell / 2, top_ - 8); g.rotate(-Math.PI / 2);
+    last = -99;
+    for (let c = c0; c < c1; c++) if (hasRoom(c, c * cell)) {
+      g.save(); g.translate(x0 + c * cell + (isLow ? 6 : cell / 2), top_ - 8); g.rotate(-Math.PI / 2);
       font(c); g.fillText(fit(label(c), top_ - 14), 0, 0); g.restore();
     }
     g.restore();
@@ -221,9 +242,8 @@
     detail.replaceChildren(
       make("h2", {}, link(source), " → ", link(destination)),
       make("p", {}, badge(set), ` ${set === NOTHING ? "" : sets[set]}`),
-      set === NOTHING ? make("p", { class: "faint" }, "A denied packet is dropped: the client sees a timeout, not a refusal.") : null,
+      ...(set === NOTHING ? [make("p", { class: "faint" }, "A denied packet is dropped: the client sees a timeout, not a refusal.")] : []),
       ...side(source, destination, "egress"), ...side(destination, source, "ingress"));
-    detail.querySelectorAll("p:empty").forEach((p) => p.remove());
   };
 
   /** A workload: what it reaches and what reaches it. */
@@ -242,7 +262,7 @@
       : make("p", {}, "nothing")];
     $("detail").replaceChildren(
       make("h2", {}, w.name),
-      make("p", { class: "faint" }, `${w.pods} pods${w.labels ? `; ${w.labels}` : ""}${w.onHost ? "; on the host network" : ""}`),
+      make("p", { class: "faint" }, `${w.pods} ${w.pods === 1 ? "pod" : "pods"}${w.labels ? `; ${w.labels}` : ""}${w.onHost ? "; on the host network" : ""}`),
       ...way,
       ...rows((o) => cells[index][o], "Reaches"), ...rows((o) => cells[o][index], "Reached by"),
       ...outside("From outside", w.fromOutside), ...outside("To outside", w.toOutside),
@@ -299,13 +319,17 @@
     clearTimeout(waiting);
     waiting = setTimeout(() => search(event.target.value), 60);
   });
+  const zoomTo = (to) => { zoom = to; resize(); };
+  $("smaller").addEventListener("click", () => zoomTo(zoom === "fit" ? 0.5 : zoom / 1.4));
+  $("larger").addEventListener("click", () => zoomTo(zoom === "fit" ? 1 : zoom * 1.4));
+  $("fit").addEventListener("click", () => zoomTo("fit"));
   $("theme").addEventListener("click", () => {
     const root = document.documentElement;
     const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = isDark ? "light" : "dark";
     redraw();
   });
-  addEventListener("resize", redraw);
+  addEventListener("resize", resize);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   search("");
 })();
