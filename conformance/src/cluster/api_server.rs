@@ -101,6 +101,35 @@ impl ApiServer {
         self.claim.dir()
     }
 
+    /// Links another namespace to the API server's, so that it is reached from there at the address that every kubeconfig
+    /// has. `number` tells several namespaces apart: 1 to 255.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn link(&self, netns: &Netns, number: u8) -> Result<(), ClusterError> {
+        let (here, there) = (format!("172.30.{number}.1"), format!("172.30.{number}.2"));
+        let name = format!("link{number}");
+        self.netns.exec(&[
+            "ip",
+            "link",
+            "add",
+            &name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "api",
+            "netns",
+            netns.name(),
+        ])?;
+        self.netns.exec(&["ip", "addr", "add", &format!("{here}/30"), "dev", &name])?;
+        self.netns.exec(&["ip", "link", "set", &name, "up"])?;
+        netns.exec(&["ip", "addr", "add", &format!("{there}/30"), "dev", "api"])?;
+        netns.exec(&["ip", "link", "set", "api", "up"])?;
+        netns.exec(&["ip", "route", "add", &format!("{ADDRESS}/32"), "via", &here])?;
+        Ok(())
+    }
+
     /// Writes a kubeconfig with a client certificate for this identity, and gives its path.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub(crate) struct Daemon {
     log: PathBuf,
 }
 
-/// Arguments that every run has.
+/// Arguments that every run on the ground has.
 fn common(ground: &Ground) -> Vec<String> {
     let folder = |name: &str| ground.dir().join(name).display().to_string();
     ["--node-name", NODE, "--cni-dir", &folder("cni"), "--state-dir", &folder("state")]
@@ -40,12 +40,17 @@ pub(crate) fn run(ground: &Ground, config: &Path, arguments: &[&str]) -> Output 
 impl Daemon {
     /// It need not be ready yet.
     pub(crate) fn launch(ground: &Ground, config: &Path) -> Self {
-        let log = ground.dir().join("policyd.log");
+        Self::launch_in(ground.netns(), ground.dir(), config, &common(ground))
+    }
+
+    /// The same in any namespace; its log is written into the folder.
+    pub(crate) fn launch_in(netns: &Netns, folder: &Path, config: &Path, arguments: &[String]) -> Self {
+        let log = folder.join("policyd.log");
         let file = File::create(&log).expect("a log file");
-        let mut command = ground.netns().command(&binary().expect("policyd").to_string_lossy());
-        command.args(["run", "--kubeconfig"]).arg(config).args(common(ground)).stderr(file);
+        let mut command = netns.command(&binary().expect("policyd").to_string_lossy());
+        command.args(["run", "--kubeconfig"]).arg(config).args(arguments).stderr(file);
         let child = command.spawn().expect("start policyd");
-        Self { child, netns: ground.netns().clone(), log }
+        Self { child, netns: netns.clone(), log }
     }
 
     /// Its first revision is in force when this returns.

@@ -7,3 +7,4 @@ mod ground;
 mod lost_watches;
 mod rights;
 mod states;
+mod traffic;
