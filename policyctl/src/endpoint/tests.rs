@@ -129,6 +129,7 @@ fn every_form_is_read_and_written_back() {
 
 #[test]
 fn the_protocol_is_tcp_by_default_and_kinds_have_long_names() {
+    assert_eq!(target("shop/db:80/udp"), target("shop/db:80/UDP"));
     assert_eq!(target("shop/db:5432"), target("shop/db:5432/TCP"));
     assert_eq!(target("shop/deployment/api"), target("shop/deploy/api"));
     assert_eq!(target("shop/service/api:80"), target("shop/svc/api:80/TCP"));
@@ -158,7 +159,7 @@ fn what_cannot_be_read_says_what_to_write() {
         ("shop/db:65536", "1 to 65535"),
         ("shop/db:90-80", "range"),
         ("shop/db:80/ICMP", "ICMP has no ports"),
-        ("shop/db:80/tcp", "is no port"),
+        ("shop/db:80/quic", "`quic` is no protocol"),
         ("10.0.0.1/8", "write 10.0.0.0/8"),
         ("fd00::1:80/TCP", "brackets"),
         ("shop/[app=web]80", "may follow"),
