@@ -156,6 +156,11 @@ impl Reader {
         match read {
             Ok(None) => {}
             Ok(Some(value)) => {
+                if let Object::Namespace(namespace) = &value
+                    && is_terminating(node)
+                {
+                    self.parsed.terminating.push(namespace.name.clone());
+                }
                 let is_policy = matches!(value, Object::Policy(_));
                 let fields = if is_policy { Fields::of(node) } else { Fields::default() };
                 let location = Location::new(&self.file, node.at);
@@ -290,6 +295,12 @@ fn object_ref(node: &Node, kind: &str) -> ObjectRef {
         namespace,
         name: metadata(node, "name").unwrap_or_default().to_owned(),
     }
+}
+
+/// Whether an object is being deleted: a namespace says so in its phase too.
+fn is_terminating(node: &Node) -> bool {
+    let phase = node.get("status").and_then(|status| status.get("phase")).and_then(|phase| phase.as_text());
+    phase == Some("Terminating") || metadata(node, "deletionTimestamp").is_some()
 }
 
 /// A field of `metadata` that has a text.

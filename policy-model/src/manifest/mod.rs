@@ -36,6 +36,8 @@ pub struct Parsed {
     pub objects: Vec<Located<Object>>,
     /// EndpointSlices of Services. They are no [`Object`]s: no policy is about them.
     pub slices: Vec<Located<EndpointSlice>>,
+    /// Namespaces that are being deleted: their policies hold until their last pod is gone.
+    pub terminating: Vec<Arc<str>>,
     /// Documents and objects that are refused, and why: every problem of each.
     pub problems: Vec<Problem>,
     /// Objects of kinds that policy does not need.

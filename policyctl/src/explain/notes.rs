@@ -33,6 +33,7 @@ pub(super) fn notes(
     }
     let sources = pods(snapshot, pairs.iter().map(|pair| &pair.source));
     let destinations = pods(snapshot, pairs.iter().map(|pair| &pair.destination));
+    notes.extend(terminating(snapshot, sources.iter().chain(&destinations)));
     notes.extend(host_network(sources.iter().chain(&destinations)));
     notes.extend(addresses(snapshot, pairs));
     notes.extend(unknown(snapshot, pairs));
@@ -56,6 +57,17 @@ fn pods<'a>(snapshot: &'a Snapshot, ends: impl Iterator<Item = &'a Endpoint>) ->
     pods.sort_by_key(|pod| &pod.key);
     pods.dedup_by_key(|pod| &pod.key);
     pods
+}
+
+/// Its policies outlive the command that deletes a namespace (CVE-2024-7598).
+fn terminating<'a>(snapshot: &Snapshot, pods: impl Iterator<Item = &'a &'a Pod>) -> Vec<String> {
+    let namespaces: BTreeSet<_> = pods.map(|pod| &pod.key.namespace).collect();
+    let going = namespaces.into_iter().filter(|namespace| snapshot.terminating.contains(*namespace));
+    going
+        .map(|name| {
+            format!("namespace {name} is being deleted: its policies hold until its last pod is gone")
+        })
+        .collect()
 }
 
 fn host_network<'a>(pods: impl Iterator<Item = &'a &'a Pod>) -> Vec<String> {

@@ -38,6 +38,7 @@ impl Builder {
             let kind = format!("{} {}", skipped.api_version, skipped.kind);
             *self.snapshot.skipped.entry(kind).or_default() += 1;
         }
+        self.snapshot.terminating.extend(parsed.terminating);
         for slice in parsed.slices {
             let (mut slice, place) = slice.split();
             if let (Some(namespace), false) = (&self.namespace, place.names_namespace) {

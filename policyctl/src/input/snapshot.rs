@@ -7,7 +7,10 @@ use policy_model::{
     manifest::{EndpointSlice, Located, Location},
     object::{ObjectKey, Pod},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A cluster as a folder says it is.
 ///
@@ -22,6 +25,8 @@ pub struct Snapshot {
     pub templates: BTreeSet<ObjectKey>,
     /// Who is behind each Service, where EndpointSlices say so.
     pub slices: BTreeMap<ObjectKey, Vec<EndpointSlice>>,
+    /// Namespaces that are being deleted.
+    pub terminating: BTreeSet<Arc<str>>,
     /// What is refused. Answers are about the rest.
     pub faults: Vec<Fault>,
     /// What a reader should know.
@@ -62,10 +67,11 @@ impl Snapshot {
 
     /// Takes the objects of another snapshot in, over those of the same name.
     pub fn overlay(&mut self, other: Self) {
-        let Self { cluster, templates, slices, faults, warnings, skipped, policies } = other;
+        let Self { cluster, templates, slices, terminating, faults, warnings, skipped, policies } = other;
         self.cluster.extend(cluster.changes());
         self.templates.extend(templates);
         self.slices.extend(slices);
+        self.terminating.extend(terminating);
         self.faults.extend(faults);
         self.warnings.extend(warnings.into_iter().filter(|warning| *warning != Warning::NoPolicies));
         for (kind, count) in skipped {

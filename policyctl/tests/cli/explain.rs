@@ -113,3 +113,9 @@ fn a_service_without_a_selector_is_followed_by_its_slices() {
     let wrong = policyctl("explain -f tests/data/slices shop/client shop/svc/legacy:81");
     assert!(wrong.code() == 2 && wrong.err.contains("it has 80/TCP"), "{}", wrong.screen());
 }
+
+#[test]
+fn a_namespace_that_is_being_deleted_is_noted() {
+    let ran = policyctl("explain -f tests/data/terminating going/a going/b:80");
+    assert!(ran.code() == 1 && ran.out.contains("namespace going is being deleted"), "{}", ran.screen());
+}

@@ -3,6 +3,7 @@
 mod diff;
 mod explain;
 mod input;
+mod judging;
 mod matrix;
 mod program;
 mod support;
