@@ -173,5 +173,8 @@ fn place<T>(spanned: &Spanned<T>) -> Place {
 
 fn yaml_error(error: &serde_saphyr::Error) -> TestFileError {
     let place = error.location().map(|at| Place { line: at.line(), column: at.column() }).unwrap_or_default();
-    TestFileError { place, test: None, fault: TestFileFault::Yaml(error.without_snippet().to_string()) }
+    // The place is said apart from the text.
+    let text = error.without_snippet().to_string();
+    let text = text.split_once(" at line ").map_or(&*text, |(text, _)| text.trim_end());
+    TestFileError { place, test: None, fault: TestFileFault::Yaml(text.to_owned()) }
 }

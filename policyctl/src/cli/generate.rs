@@ -8,7 +8,7 @@ use crate::{
         from_matrix::{self, Wanted},
         template,
     },
-    input::Source,
+    input::{Source, Warning},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -27,7 +27,6 @@ use std::{
 /// Writes YAML to standard output; nothing is applied. -n says for which namespace.
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
     after_help = "Examples:
   policyctl generate default-deny -n shop
@@ -126,7 +125,11 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     match (&args.from_matrix, &args.template) {
-        (Some(list), _) => of_list(common, styles, list, out, err),
+        (Some(_), Some(_)) => Err(CliError::Usage {
+            message: "a template and --from-matrix do not go together",
+            help: "give one of the two; policies of several runs add up",
+        }),
+        (Some(list), None) => of_list(common, styles, list, out, err),
         (None, Some(template)) => {
             let namespace = common.namespace.as_deref().unwrap_or("default");
             write!(out, "{}", generate::to_yaml(&of_template(namespace, template)?))?;
@@ -152,7 +155,9 @@ fn of_list(
             help: "give one of them as a file",
         });
     }
-    let session = Session::open(common, styles)?;
+    let mut session = Session::open(common, styles)?;
+    // Policies are what this is to make.
+    session.snapshot.warnings.retain(|warning| *warning != Warning::NoPolicies);
     let refused = |message: String| CliError::List { file: list.to_string(), message };
     let wanted = Wanted::parse(&read(list).map_err(refused)?).map_err(|error| refused(error.to_string()))?;
     session.tell(err)?;

@@ -15,7 +15,6 @@ pub enum FilesError {
         /// What was to be read.
         path: PathBuf,
         /// Why not.
-        #[source]
         reason: io::Error,
     },
     /// A folder without tests.

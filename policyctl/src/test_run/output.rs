@@ -34,6 +34,7 @@ pub fn table(reports: &Reports<'_>, style: Style) -> String {
     let (held, failed) = counts(&all);
     let files = if all.len() == 1 { "1 file".to_owned() } else { format!("{} files", all.len()) };
     let end = match failed {
+        0 if held == 0 => style.paint(Tone::Bad, "no assertion could be checked"),
         0 => style.paint(Tone::Good, &format!("all {held} assertions hold")),
         1 => style.paint(Tone::Bad, &format!("1 of {} assertions fails", held + failed)),
         _ => style.paint(Tone::Bad, &format!("{failed} of {} assertions fail", held + failed)),

@@ -98,10 +98,16 @@ impl Assembler<'_> {
             .into_iter()
             .map(|found| self.peer(found))
             .collect();
-        let ranges = others.range(count..).map(|other| self.plan.ranges[direction as usize][other - count]);
-        let addresses: Reach = ranges.map(|range| (range.lo, range.hi, PortSet::all())).collect();
+        let addresses = |of: &Set| -> Reach {
+            let ranges = of.range(count..).map(|other| self.plan.ranges[direction as usize][other - count]);
+            ranges.map(|range| (range.lo, range.hi, PortSet::all())).collect()
+        };
         let unwanted = self.unwanted_addresses(direction, &rectangle.ports, subjects, &allowed_kinds);
-        peers.extend(blocks(&addresses.difference(&unwanted)));
+        if others.range(count..).next().is_some() {
+            // Ranges that nobody asks about are let in where that makes fewer lines.
+            let made = [others, &allowed].map(|set| blocks(&addresses(set).difference(&unwanted)));
+            peers.extend(made.into_iter().min_by_key(|peers| lines(peers)).unwrap_or_default());
+        }
         peers.sort();
         // A rule without peers would let everybody in; here nobody is left, since all the addresses are pods'.
         (!peers.is_empty()).then_some(Rule { peers, ports })
@@ -196,6 +202,15 @@ impl Assembler<'_> {
         });
         drafts.collect()
     }
+}
+
+/// How long blocks are for a reader.
+fn lines(peers: &[Peer]) -> usize {
+    let exceptions = |peer: &Peer| match peer {
+        Peer::IpBlock { except, .. } => except.len(),
+        Peer::Pods { .. } => 0,
+    };
+    peers.len() + peers.iter().map(exceptions).sum::<usize>()
 }
 
 /// Rules for the same peers become one, then rules for the same ports.

@@ -82,16 +82,13 @@ fn comment(plan: &Plan<'_>, policy: &NetworkPolicy) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let listed = names.iter().take(SHOWN).map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let listed = if more > 0 { format!("{listed} and {more} more") } else { listed };
-    let side = |direction: Direction| {
-        let word = match direction {
-            Direction::Ingress => "may be reached by",
-            Direction::Egress => "may reach",
-        };
+    let side = |(direction, word): (Direction, &str)| {
         policy.rules(direction).map(|rules| match rules {
-            [] => format!("{word} nobody through this policy"),
-            _ => format!("{word} what {direction} lists"),
+            [] => format!("{word} nothing"),
+            [_] => format!("{word} 1 rule"),
+            _ => format!("{word} {} rules", rules.len()),
         })
     };
-    let sides: Vec<String> = Direction::BOTH.into_iter().filter_map(side).collect();
-    format!("{listed}: {}.", sides.join("; "))
+    let sides = [(Direction::Ingress, "in"), (Direction::Egress, "out")].into_iter().filter_map(side);
+    format!("Isolates {listed}: {}.", sides.collect::<Vec<_>>().join(", "))
 }
