@@ -34,7 +34,7 @@ fn chromium() -> Option<PathBuf> {
 fn in_browser(name: &str, html: &str, script: &str) -> Option<Value> {
     let browser = chromium()?;
     let folder = env::temp_dir().join(format!("policyctl-{name}-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).expect("a temporary folder");
     let harness = format!(
         "<script>window.result={{errors:[]}};addEventListener('error',e=>result.errors.push(e.message));</script>{}",
         html.replace(
@@ -62,7 +62,7 @@ fn in_browser(name: &str, html: &str, script: &str) -> Option<Value> {
         )
     );
     let file = folder.join("report.html");
-    fs::write(&file, harness).unwrap();
+    fs::write(&file, harness).expect("the page is written");
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
@@ -70,17 +70,17 @@ fn in_browser(name: &str, html: &str, script: &str) -> Option<Value> {
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("file://{}", file.display()))
         .output()
-        .unwrap();
-    fs::remove_dir_all(&folder).unwrap();
+        .expect("Chromium runs");
+    fs::remove_dir_all(&folder).expect("the folder goes");
     let dom = String::from_utf8_lossy(&output.stdout).into_owned();
     let start = dom
         .find("<pre id=\"result\">")
         .unwrap_or_else(|| panic!("the script did not end: {}", &dom[..dom.len().min(2000)]));
     let text = &dom[start + "<pre id=\"result\">".len()..];
-    let text = &text[..text.find("</pre>").unwrap()];
+    let text = &text[..text.find("</pre>").expect("the result ends")];
     let text =
         text.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", "\u{a0}").replace("&amp;", "&");
-    let result: Value = serde_json::from_str(&text).unwrap();
+    let result: Value = serde_json::from_str(&text).expect("the result is JSON");
     assert_eq!(result["errors"], serde_json::json!([]), "{result:#}");
     assert_eq!(result["resources"], serde_json::json!([]), "nothing is asked of any network");
     assert_eq!(result["hacked"], Value::Null, "no name became a script");

@@ -1,7 +1,10 @@
 //! What ends a verb without an answer.
 
 use super::{Exit, names::NameError};
-use crate::{explain::EndsError, input::InputError, style::Style, generate::from_matrix::FromMatrixError, test_run::FilesError};
+use crate::{
+    explain::EndsError, generate::from_matrix::FromMatrixError, input::InputError, style::Style,
+    test_run::FilesError,
+};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use std::{
     fmt,

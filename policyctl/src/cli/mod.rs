@@ -100,7 +100,9 @@ fn answer(cli: Cli, styles: Styles, out: &mut dyn Write, err: &mut dyn Write) ->
         Verb::Who(args) => who::run(&session, args, out),
         Verb::Exposure(args) => exposure::run(&session, args, out),
         Verb::Report(args) => report::run(&session, args, out),
-        Verb::Diff(_) | Verb::Completion(_) | Verb::Lint(_) | Verb::Test(_) | Verb::Generate(_) => Ok(Exit::Allowed),
+        Verb::Diff(_) | Verb::Completion(_) | Verb::Lint(_) | Verb::Test(_) | Verb::Generate(_) => {
+            Ok(Exit::Allowed)
+        }
     };
     // What is broken is said whether or not there is an answer: it may be why there is none.
     out.flush()?;

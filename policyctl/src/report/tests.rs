@@ -119,7 +119,6 @@ fn hostile_names_open_no_element() {
     assert_eq!(html.matches("id=\"data\"").count(), 1);
     let data = data(&html);
     assert!(data.contains("<img src=x onerror=window.hacked=3>"), "what is data stays what it is");
-    for svg in [graph::svg(&Graph::new(&report))] {
-        assert!(!svg.contains("<img") && !svg.contains("<script") && !svg.contains('\u{0}'), "{svg}");
-    }
+    let svg = graph::svg(&Graph::new(&report));
+    assert!(!svg.contains("<img") && !svg.contains("<script") && !svg.contains('\u{0}'), "{svg}");
 }
