@@ -13,18 +13,28 @@ use std::ops::Range;
 /// Requests under way at a time.
 const WIDTH: usize = 16;
 
-/// Pod `i` of a burst: on `w1` or `w2` in turn, one application of four.
+/// The local pods of a node, as a kubelet limits them.
+const LOCAL: usize = 110;
+
+/// Whether pod `i` is on `w1`: every other one until the node is full. The others are on `w2`.
+fn is_local(i: usize) -> bool {
+    i.is_multiple_of(2) && i / 2 < LOCAL
+}
+
+/// Pod `i` of a burst: one application of four.
 pub(crate) fn pod(i: usize) -> Value {
     let app = ["front", "api", "db", "pay"][i / 2 % 4];
+    let node = if is_local(i) { "w1" } else { "w2" };
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": format!("{app}-{i}"), "namespace": "shop", "labels": {"app": app, "index": i.to_string()}},
-        "spec": {"nodeName": format!("w{}", i % 2 + 1), "terminationGracePeriodSeconds": 0,
+        "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0,
             "containers": [{"name": "c", "image": "i", "ports": [{"name": "main", "containerPort": 8080}]}]}})
 }
 
 /// Its status: running, with an address of its node's range.
 pub(crate) fn status(i: usize) -> Value {
-    let address = format!("10.244.{}.{}", i % 2 + 1, i / 2 % 250 + 2);
+    let range = if is_local(i) { 244 } else { 245 };
+    let address = format!("10.{range}.{}.{}", i / 250, i % 250 + 2);
     json!({"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}})
 }
 

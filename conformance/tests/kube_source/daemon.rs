@@ -60,12 +60,16 @@ impl Daemon {
         daemon
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("send a signal");
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).expect("send a signal");
     }
 
     /// How it ended, if it does after a signal.

@@ -29,7 +29,7 @@ impl Ground {
 
     pub(crate) fn with_arguments(name: &str, arguments: &[&str]) -> Self {
         let server = ApiServer::start_with(name, arguments).expect("an API server");
-        for line in ["link add cni0 type bridge", "addr add 10.244.1.1/24 dev cni0", "link set cni0 up"] {
+        for line in ["link add cni0 type bridge", "addr add 10.244.0.1/16 dev cni0", "link set cni0 up"] {
             let words: Vec<&str> = ["ip"].into_iter().chain(line.split(' ')).collect();
             server.netns().exec(&words).expect("a pod bridge");
         }
@@ -38,7 +38,7 @@ impl Ground {
         ground.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
         for n in 1..=2 {
             ground.apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("w{n}")},
-                "spec": {"podCIDR": format!("10.244.{n}.0/24"), "podCIDRs": [format!("10.244.{n}.0/24")]}}));
+                "spec": {"podCIDR": format!("10.{}.0.0/16", 243 + n), "podCIDRs": [format!("10.{}.0.0/16", 243 + n)]}}));
         }
         ground
     }
