@@ -147,7 +147,8 @@ fn flows_of_a_pod_that_is_no_longer_known_stop_in_both_roles() -> Result<(), Lab
     let ground = Ground::raise("forgotten")?;
     let (lab, cast) = (&ground.lab, &ground.cast);
     let mut tables = Installed::install(lab)?;
-    let mut streams = Vec::new();
+    let every = Duration::from_millis(5);
+    let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for (from, to) in [
         (&cast.c, &cast.a),
         (&cast.c, &cast.e),
@@ -157,22 +158,35 @@ fn flows_of_a_pod_that_is_no_longer_known_stop_in_both_roles() -> Result<(), Lab
         (&cast.outside, &cast.c),
     ] {
         for address in addresses(to) {
-            let stream = lab.open_stream(&from.place, SocketAddr::new(address, 80))?;
+            let to = SocketAddr::new(address, 80);
+            let stream = lab.open_stream(&from.place, to)?;
             Side::BOTH.into_iter().for_each(|side| stream.send(side, true));
-            streams.push((format!("{} to {address}", from.place), stream));
+            streams.push((format!("TCP {} to {address}", from.place), stream));
+            let flow = lab.open_udp_flow(&from.place, to, every)?;
+            datagrams.push((format!("UDP {} to {address}", from.place), flow));
         }
     }
-    for (name, stream) in &streams {
-        assert!(Side::BOTH.into_iter().all(|side| stream.flows(side, Duration::from_secs(3))), "{name}");
+    for side in Side::BOTH {
+        for (name, stream) in &streams {
+            assert!(stream.flows(side, Duration::from_secs(3)), "{name}: nothing at the {side:?}");
+        }
+        for (name, flow) in &datagrams {
+            let count = flow.received_during(side, Duration::from_millis(50));
+            assert!(count > 0, "{name}: nothing at the {side:?}");
+        }
     }
     let pod = lab.pod("default", "c").ok_or_else(|| LabError::Unknown("c".to_owned()))?;
     tables.apply([
         Event::from(Change::PodDeleted(pod.key().clone())),
         Event::PortDeleted(pod.container_id().into()),
     ])?;
-    for (name, stream) in &streams {
-        for side in Side::BOTH {
-            let bytes = stream.received_during(side, Duration::from_millis(100));
+    for side in Side::BOTH {
+        for (name, flow) in &datagrams {
+            let count = flow.received_during(side, Duration::from_millis(50));
+            assert_eq!(count, 0, "{name}: datagrams arrive at the {side:?}");
+        }
+        for (name, stream) in &streams {
+            let bytes = stream.received_during(side, Duration::from_millis(50));
             assert_eq!(bytes, 0, "{name}: bytes arrive at the {side:?}");
         }
     }

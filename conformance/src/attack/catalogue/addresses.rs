@@ -2,7 +2,7 @@
 
 use super::{List, Wanted, frame4, frame6};
 use crate::attack::packet::{udp4, udp6};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) fn add(list: &mut List<'_>) {
     let g = list.cast;
@@ -28,6 +28,16 @@ pub(super) fn add(list: &mut List<'_>) {
     });
     list.drop("UDP from a foreign address, a to c: a's egress", a, c, |m| {
         frame4(a, c.mac, &udp4(foreign[0], c.v4, (1, 80), m))
+    });
+    let foreign6 = Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, 1);
+    list.drop("UDP to a foreign address on b's MAC, IPv6", c, b, |m| {
+        frame6(c, b.mac, &udp6(c.v6, foreign6, (1, 80), m))
+    });
+    list.drop("UDP from a foreign address, c to b, IPv6", c, b, |m| {
+        frame6(c, b.mac, &udp6(foreign6, b.v6, (1, 80), m))
+    });
+    list.drop("UDP from a foreign address, a to c: a's egress, IPv6", a, c, |m| {
+        frame6(a, c.mac, &udp6(foreign6, c.v6, (1, 80), m))
     });
     list.add(
         "UDP to a's address on b's MAC",
