@@ -109,7 +109,7 @@ impl<'a> Screen<'a> {
         let target = if self.bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(steps as u64), target).with_message(what.to_owned());
         // The template is fixed: were it wrong, the bar would only look plain.
-        if let Ok(style) = ProgressStyle::with_template("  {msg} [{bar:24}] {pos}/{len}, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("  [{bar:24}] {pos}/{len}, {eta} left  {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.enable_steady_tick(Duration::from_millis(100));

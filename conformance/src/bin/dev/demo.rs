@@ -5,7 +5,10 @@ use conformance::{
     demo::{self, Checks, Kept, Screen, Servers},
     lab::{LabError, Place, ownership},
 };
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal, Write},
@@ -17,11 +20,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Names a `policyd` to use; then none is built.
 const POLICYD: &str = "PALISADE_POLICYD";
+/// Signals that come this soon after the first are the same request.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// Failed checks that are listed; the closing line counts all.
 const LISTED: usize = 40;
 
@@ -44,40 +49,35 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DemoCommandError {
     move |source| DemoCommandError::Io { what, source }
 }
 
-/// Ctrl-C and requests to end, held back until somebody listens. Programs that are started do not inherit that.
-pub(crate) struct Signals(SigSet);
-
-impl Signals {
-    /// Holds them back in this thread and in all that it starts.
-    pub(crate) fn catch() -> Result<Self, DemoCommandError> {
-        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-        signals.thread_block().map_err(|e| io_error("cannot hold back signals")(e.into()))?;
-        Ok(Self(signals))
-    }
-
-    /// The first one ends the demo at its next step, which takes the lab down; the second one ends it at once, and the
-    /// lab's reaper does the same.
-    fn listen(&self, interrupted: Arc<AtomicBool>) {
-        let signals = self.0;
-        thread::spawn(move || {
-            while let Ok(signal) = signals.wait() {
-                if interrupted.swap(true, Ordering::SeqCst) {
-                    process::exit(128 + signal as i32);
-                }
-                eprintln!("{signal}: taking the lab down");
+/// Listens for Ctrl-C and requests to end. The first one ends the demo at its next step, which takes the lab down; the
+/// second one ends it at once, and the lab's reaper does the same.
+fn listen(interrupted: Arc<AtomicBool>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        let mut first: Option<Instant> = None;
+        for signal in signals.forever() {
+            match first {
+                None => eprintln!("interrupted; taking the lab down"),
+                // Some send one to the process and one to its group.
+                Some(first) if first.elapsed() < AT_ONCE => continue,
+                Some(_) => process::exit(128 + signal),
             }
-        });
-    }
+            first = Some(Instant::now());
+            interrupted.store(true, Ordering::SeqCst);
+        }
+    });
+    Ok(())
 }
 
 /// Runs the demo; `true` if every check held.
-pub(crate) fn run(keep: bool, signals: &Signals) -> Result<bool, DemoCommandError> {
-    let mut out = io::stdout();
-    let mut screen = Screen::stdout(&mut out);
-    signals.listen(screen.interrupted());
+pub(crate) fn run(keep: bool) -> Result<bool, DemoCommandError> {
     if std::env::var_os(POLICYD).is_none() {
         build()?;
     }
+    let mut out = io::stdout();
+    let mut screen = Screen::stdout(&mut out);
+    // Until here there is nothing to take down.
+    listen(screen.interrupted()).map_err(io_error("cannot listen for signals"))?;
     let begin = Instant::now();
     let company = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/company");
     let mut checks = Checks::default();

@@ -81,11 +81,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<bool, DevError> {
     match command {
         Command::Demo { keep } => {
-            // First of all, so that Ctrl-C is heard in every thread that follows.
-            let signals = demo::Signals::catch()?;
             setup::packages()?;
             setup::machine()?;
-            Ok(demo::run(keep, &signals)?)
+            Ok(demo::run(keep)?)
         }
         Command::DemoDown { id } => Ok(demo::take_down(&id).map(|()| true)?),
         Command::DemoServe(serve) => Ok(demo::serve(&serve).map(|()| true)?),
