@@ -1,6 +1,7 @@
 //! How text is shown: colour, and the width there is for it.
 
 use std::{env, io::IsTerminal};
+use terminal_size::{Width, terminal_size};
 
 /// Colour repeats what the words say, and is there on a terminal only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Tone {
     Strong,
     /// Less important.
     Faint,
+    /// Like all else.
+    Plain,
 }
 
 /// Wide enough for every screen, where nobody says how wide the terminal is.
@@ -43,7 +46,8 @@ impl Style {
     pub fn of(stream: &impl IsTerminal) -> Self {
         let is_terminal = stream.is_terminal();
         let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let width = comfy_table::Table::new().width().filter(|_| is_terminal).map_or(WIDTH, usize::from);
+        let width = terminal_size().map(|(Width(width), _)| usize::from(width));
+        let width = width.filter(|width| is_terminal && *width > 0).unwrap_or(WIDTH);
         Self { colour: is_terminal && !no_colour, width: width.max(NARROWEST) }
     }
 
@@ -62,31 +66,8 @@ impl Style {
             Tone::Unsure => "33;1",
             Tone::Strong => "1",
             Tone::Faint => "2",
+            Tone::Plain => return text.to_owned(),
         };
         if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
-}
-
-/// A table without lines, as wide as the style allows: columns of it are cut off at the right, words are wrapped.
-#[must_use]
-pub fn table(style: Style) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
-    if style.colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    table
-}
-
-/// A table's lines without the spaces that fill them up.
-#[must_use]
-pub fn trimmed(table: &mut comfy_table::Table) -> String {
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
-    });
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

@@ -4,8 +4,7 @@ use super::{
     Connections, End, Matrix, Summary,
     sets::{SetId, Sets},
 };
-use crate::style::{self, Style, Tone};
-use comfy_table::{Cell, Color};
+use crate::style::{Style, Tone};
 use policy_model::{
     policy::Direction,
     portset::PortSet,
@@ -19,33 +18,55 @@ const CELL: usize = 20;
 #[must_use]
 pub fn table(matrix: &Matrix, style: Style) -> String {
     let shown: Vec<usize> = matrix.shown_columns();
-    let names: Vec<String> = shown.iter().map(|node| matrix.short_name(*node)).collect();
-    let grid_width = (shown.len() + 2) * 14;
-    let body = if grid_width <= style.width && !shown.is_empty() {
-        grid(matrix, &shown, &names, style)
-    } else {
-        list(matrix, style)
-    };
-    format!("{body}{}", summary(matrix))
+    // Names and cells of a grid that cannot fit need not be made.
+    let may_fit = !shown.is_empty() && shown.len() * 3 < style.width;
+    let grid = may_fit.then(|| grid(matrix, &shown, style)).flatten();
+    format!("{}{}", grid.unwrap_or_else(|| list(matrix, style)), summary(matrix))
 }
 
-fn grid(matrix: &Matrix, shown: &[usize], names: &[String], style: Style) -> String {
-    let mut table = style::table(style);
+/// A text and how it looks.
+type Cell = (String, Tone);
+
+/// `None` if it is wider than the terminal.
+fn grid(matrix: &Matrix, shown: &[usize], style: Style) -> Option<String> {
+    let own = || ("·".to_owned(), Tone::Faint);
+    let name = |name: &str| (name.to_owned(), Tone::Plain);
+    let names: Vec<String> = shown.iter().map(|node| matrix.short_name(*node)).collect();
     let heads = std::iter::once("FROM → TO").chain(names.iter().map(String::as_str)).chain(["outside"]);
-    table.set_header(heads.map(|head| Cell::new(head).fg(Color::DarkGrey)));
+    let mut rows: Vec<Vec<Cell>> = vec![heads.map(|head| (head.to_owned(), Tone::Faint)).collect()];
     let count = matrix.nodes.len();
-    for (source, name) in shown.iter().zip(names) {
-        let inside = shown.iter().map(|destination| {
-            let set = matrix.inside[source * count + destination];
-            if source == destination { Cell::new("·") } else { matrix.cell(set) }
+    for (source, source_name) in shown.iter().zip(&names) {
+        let inside = shown.iter().map(|destination| match source == destination {
+            true => own(),
+            false => matrix.cell(matrix.inside[source * count + destination]),
         });
         let outside = matrix.outside_cell(*source, Direction::Egress);
-        table.add_row(std::iter::once(Cell::new(name)).chain(inside).chain([outside]));
+        rows.push(std::iter::once(name(source_name)).chain(inside).chain([outside]).collect());
     }
     let inside = shown.iter().map(|node| matrix.outside_cell(*node, Direction::Ingress));
-    table.add_row(std::iter::once(Cell::new("outside")).chain(inside).chain([Cell::new("·")]));
-    style::trimmed(&mut table)
+    rows.push(std::iter::once(name("outside")).chain(inside).chain([own()]).collect());
+
+    let length = |cell: &Cell| cell.0.chars().count();
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| length(&row[column])).max().unwrap_or(0))
+        .collect();
+    if widths.iter().sum::<usize>() + GAP * (widths.len() - 1) > style.width {
+        return None;
+    }
+    let mut text = String::new();
+    for row in &rows {
+        for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let is_last = index + 1 == row.len();
+            text += &style.paint(cell.1, &cell.0);
+            text += &" ".repeat(if is_last { 0 } else { width - length(cell) + GAP });
+        }
+        text += "\n";
+    }
+    Some(text)
 }
+
+/// Spaces between the columns of a grid.
+const GAP: usize = 2;
 
 /// Three columns; written by hand because a large matrix has a million lines.
 fn list(matrix: &Matrix, style: Style) -> String {
@@ -137,21 +158,18 @@ impl Matrix {
     }
 
     fn cell(&self, set: SetId) -> Cell {
-        let (text, colour) = match set {
-            Sets::NONE => ("–".to_owned(), Color::Red),
-            Sets::ALL => ("all".to_owned(), Color::Green),
-            _ => (words(self.sets.get(set)), Color::Yellow),
-        };
-        Cell::new(shortened(text)).fg(colour)
+        match set {
+            Sets::NONE => denied(),
+            set => allowed(self.sets.get(set)),
+        }
     }
 
     /// One word for all addresses outside: the same set for each, or that they differ.
     fn outside_cell(&self, node: usize, direction: Direction) -> Cell {
         match &self.outside_sets(node, direction)[..] {
-            [] => Cell::new("–").fg(Color::Red),
-            [one] if one.is_all() => Cell::new("all").fg(Color::Green),
-            [one] => Cell::new(shortened(words(one))).fg(Color::Yellow),
-            _ => Cell::new("some").fg(Color::Yellow),
+            [] => denied(),
+            [one] => allowed(one),
+            _ => ("some".to_owned(), Tone::Unsure),
         }
     }
 
@@ -233,11 +251,18 @@ impl OpenSide {
     }
 }
 
-fn shortened(text: String) -> String {
-    match text.chars().count() > CELL {
+fn denied() -> Cell {
+    ("–".to_owned(), Tone::Bad)
+}
+
+/// The ports, cut off where they are many.
+fn allowed(ports: &PortSet) -> Cell {
+    let text = words(ports);
+    let text = match text.chars().count() > CELL {
         true => format!("{}…", text.chars().take(CELL - 1).collect::<String>()),
         false => text,
-    }
+    };
+    (text, if ports.is_all() { Tone::Good } else { Tone::Unsure })
 }
 
 /// The ranges of a reach as people read them: `anywhere` for all of both families, else a line a range.

@@ -2,6 +2,7 @@ use crate::support::{policyctl, screens};
 
 screens! {
     as_a_table: "matrix -f tests/data/shop";
+    as_a_grid: "matrix -f ../testdata/scenarios/three-tiers/manifests";
     as_json: "matrix -f tests/data/shop -o json";
     as_yaml: "matrix -f tests/data/templates -o yaml";
     as_csv: "matrix -f tests/data/shop -o csv";
