@@ -177,3 +177,65 @@ fn names(folder: &Path) -> Result<Vec<String>, DemoError> {
     names.sort();
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with one manifest and one policy, gone with the value.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> (Self, Folder) {
+            let path = std::env::temp_dir().join(format!("palisade-demo-{}-{name}", std::process::id()));
+            let source = path.join("company");
+            fs::create_dir_all(&source).unwrap();
+            fs::write(source.join("pods.yaml"), "name: a\n  app: x\n---\nname: b\n  app: x\n").unwrap();
+            fs::write(source.join("policy-a.yaml"), "policy\n").unwrap();
+            let folder = Folder::new(&source, path.join("manifests")).unwrap();
+            (Self(path), folder)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn text(folder: &Folder) -> String {
+        fs::read_to_string(folder.root().join("pods.yaml")).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_changed_after_the_one_that_names_its_object() {
+        let (_scratch, folder) = Scratch::new("line");
+        let edit = Edit::Line { file: "pods.yaml", after: "name: b", old: "app: x", new: "app: y" };
+        let planned = folder.plan(edit).unwrap();
+        assert_eq!(planned.place, "pods.yaml:5");
+        assert_eq!(planned.diff, [('-', "  app: x".to_owned()), ('+', "  app: y".to_owned())]);
+        folder.make(&planned).unwrap();
+        assert_eq!(text(&folder), "name: a\n  app: x\n---\nname: b\n  app: y\n");
+        let message = folder.plan(edit).unwrap_err().to_string();
+        assert!(message.contains("pods.yaml has no line `app: x` after `name: b`"), "{message}");
+    }
+
+    #[test]
+    fn a_document_goes_and_everything_comes_back() {
+        let (_scratch, folder) = Scratch::new("document");
+        assert_eq!(names(folder.root()).unwrap(), ["pods.yaml"], "policies come later");
+        folder.add_policies().unwrap();
+        for edit in [
+            Edit::Document { file: "pods.yaml", with: "name: b" },
+            Edit::Add { file: "new.yaml", text: "new\n" },
+            Edit::Remove { file: "policy-a.yaml" },
+        ] {
+            folder.make(&folder.plan(edit).unwrap()).unwrap();
+        }
+        assert_eq!(text(&folder), "name: a\n  app: x\n");
+        assert_eq!(names(folder.root()).unwrap(), ["new.yaml", "pods.yaml"]);
+        folder.restore().unwrap();
+        assert_eq!(names(folder.root()).unwrap(), ["pods.yaml", "policy-a.yaml"]);
+        assert_eq!(text(&folder), "name: a\n  app: x\n---\nname: b\n  app: x\n");
+    }
+}

@@ -296,3 +296,66 @@ impl Asker<'_> {
         node.name.strip_prefix("node-")?.parse().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::Answer;
+
+    /// Of two pods behind a Service the model allows the first.
+    fn question() -> Question {
+        let [a, b] = ["a", "b"].map(|name| Place::pod("shop", name));
+        Question {
+            cell: (0, 0, 0),
+            from: "c".to_owned(),
+            to: "svc/ab:80".to_owned(),
+            probe: Probe::tcp(Place::pod("shop", "c"), [10, 96, 0, 1], 80),
+            answers: vec![(a, true), (b, false)],
+        }
+    }
+
+    fn reply(outcome: Outcome, by: Option<&str>) -> Reply {
+        let answer = by.map(|name| Answer { by: Place::pod("shop", name), client: [10, 244, 1, 2].into() });
+        Reply { outcome, answer }
+    }
+
+    #[test]
+    fn an_answer_must_come_from_someone_whom_the_model_allows() {
+        let question = question();
+        assert_eq!(question.expected(), None, "it depends on the pod");
+        assert!(question.holds(&reply(Outcome::Allowed, Some("a"))));
+        assert!(!question.holds(&reply(Outcome::Allowed, Some("b"))));
+        assert!(!question.holds(&reply(Outcome::Allowed, Some("stranger"))));
+        assert!(question.holds(&reply(Outcome::Dropped, None)), "the other pod was chosen");
+    }
+
+    #[test]
+    fn a_certain_answer_is_the_only_one() {
+        let mut allowed = question();
+        allowed.answers.truncate(1);
+        let denied = Question { answers: vec![(Place::pod("shop", "b"), false)], ..question() };
+        assert!(!allowed.holds(&reply(Outcome::Dropped, None)));
+        assert!(denied.holds(&reply(Outcome::Dropped, None)));
+        assert!(!denied.holds(&reply(Outcome::Allowed, Some("b"))));
+        for outcome in [Outcome::Refused, Outcome::NoRoute] {
+            assert!(!denied.holds(&reply(outcome, None)), "policy drops: {outcome}");
+        }
+    }
+
+    #[test]
+    fn only_certain_answers_turn() {
+        let mut certain = question();
+        certain.answers.truncate(1);
+        let matrix = |question| Matrix { rows: Vec::new(), columns: Vec::new(), questions: vec![question] };
+        let answers = |question: &Question, outcome| Answers {
+            outcomes: [(packet(&question.probe), (outcome, question.expected()))].into(),
+        };
+        let before = answers(&certain, Outcome::Allowed);
+        let now = answers(&certain, Outcome::Dropped);
+        let turned = matrix(certain.clone()).turned(&before, &now);
+        assert_eq!(turned.iter().map(|t| (t.now, t.probes)).collect::<Vec<_>>(), [(false, 1)]);
+        assert!(matrix(certain.clone()).turned(&before, &before).is_empty());
+        let chance = answers(&question(), Outcome::Dropped);
+        assert!(matrix(question()).turned(&before, &chance).is_empty());
+    }
+}
