@@ -5,7 +5,7 @@ use super::{
     daemon::{Daemon, run},
     ground::{Ground, eventually, policy},
 };
-use conformance::cluster::Identity;
+use conformance::{cluster::Identity, enforced::binary};
 use serde_json::json;
 use std::{fs, path::Path, thread, time::Duration};
 
@@ -83,22 +83,51 @@ fn credentials_that_are_none_are_told_apart() {
     );
 }
 
+/// Puts a token and a certificate authority where a pod has them, in a mount namespace of its own, and runs a program.
+const AS_POD: &str = r#"
+mount --rbind /run/palisade-lab /mnt && mount -t tmpfs none /run && mkdir -p /run/palisade-lab &&
+mount --rbind /mnt /run/palisade-lab && secrets=/run/secrets/kubernetes.io/serviceaccount && mkdir -p $secrets &&
+cp "$1" $secrets/token && cp "$2" $secrets/ca.crt && echo shop > $secrets/namespace && shift 2 && exec "$@"
+"#;
+
+#[test]
+fn in_a_pod_it_takes_what_kubernetes_has_put_there() {
+    let ground = Ground::new("kube pod");
+    burst::create(&ground, 0..8);
+    ground.run("create serviceaccount policyd --namespace shop");
+    grant(&ground, "system:serviceaccount:shop:policyd", "pods", &["list", "watch"]);
+    let token = ground.dir().join("token");
+    fs::write(&token, ground.run("create token policyd --namespace shop").trim()).unwrap();
+    let mut command = ground.netns().command("sh");
+    command
+        .args(["-c", AS_POD, "sh"])
+        .arg(&token)
+        .arg(ground.dir().join("pki/ca.crt"))
+        .arg(binary().unwrap());
+    command.args(["run", "--once", "--node-name", "w1", "--state-dir"]).arg(ground.dir().join("state"));
+    command.env("KUBERNETES_SERVICE_HOST", "172.30.0.1").env("KUBERNETES_SERVICE_PORT", "6443");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("4 local pods"), "{output:?}");
+}
+
+/// A new token of the account. It is valid as long as what it is bound to.
+fn bound(ground: &Ground, secret: &str) -> String {
+    ground.run(&format!("create secret generic {secret} --namespace shop"));
+    ground.run(&format!(
+        "create token policyd --namespace shop --bound-object-kind Secret --bound-object-name {secret}"
+    ))
+}
+
 #[test]
 fn a_renewed_token_is_read_again_and_nothing_is_lost_in_between() {
-    let ground = Ground::new("kube token");
+    let mut ground = Ground::new("kube token");
     let user = "system:serviceaccount:shop:policyd";
     ground.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "policyd", "namespace": "shop"}}));
     grant(&ground, user, "pods", &["list", "watch"]);
-    // A token is valid as long as what it is bound to.
-    let bound = |name: &str| {
-        ground.run(&format!("create secret generic {name} --namespace shop"));
-        ground.run(&format!(
-            "create token policyd --namespace shop --bound-object-kind Secret --bound-object-name {name}"
-        ))
-    };
     let token = ground.dir().join("token");
-    fs::write(&token, bound("first").trim()).unwrap();
+    fs::write(&token, bound(&ground, "first").trim()).unwrap();
     let config = ground.kubeconfig_of_token("account", &token).unwrap();
     ground.apply(&policy("db", "api"));
     burst::create(&ground, 0..8);
@@ -109,20 +138,13 @@ fn a_renewed_token_is_read_again_and_nothing_is_lost_in_between() {
 
     ground.run("delete secret first --namespace shop");
     // The API server remembers for ten seconds that a token was good; a restart forgets it, and ends every watch.
-    let mut ground = ground;
     ground.restart().unwrap();
     eventually("it is said", || daemon.log().contains("does not know these credentials"));
     burst::create(&ground, 8..12);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(daemon.tables(), before);
 
-    let second = {
-        ground.run("create secret generic second --namespace shop");
-        ground.run(
-            "create token policyd --namespace shop --bound-object-kind Secret --bound-object-name second",
-        )
-    };
-    fs::write(&token, second.trim()).unwrap();
+    fs::write(&token, bound(&ground, "second").trim()).unwrap();
     eventually("the new pods are in force", || daemon.metric("palisade_pods ") == 12.0);
     daemon.settles(&ground);
 }
