@@ -66,9 +66,9 @@ fn state(pods: &[Arc<Pod>], n: usize) -> Cluster {
         let turn = format!("v{n}");
         match role {
             // Its label makes it enter and leave the selectors of the policies that unaffected flows depend on.
-            "stranger" if n % 3 == 0 => labels = vec![("app", "client")],
+            "stranger" if n.is_multiple_of(3) => labels = vec![("app", "client")],
             // Each relabel gives the server's pod another policy, and so another program, that allows the same.
-            "server-1" if n % 2 == 0 => labels.push(("shift", "odd")),
+            "server-1" if n.is_multiple_of(2) => labels.push(("shift", "odd")),
             _ => labels.push(("turn", &turn)),
         }
         cluster.insert_pod(pod(running, &labels));
