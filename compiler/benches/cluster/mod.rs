@@ -106,7 +106,6 @@ pub(crate) fn changes(size: &Size) -> Vec<Change> {
 }
 
 /// A policy of the first namespace with a peer that no other policy has: a few pods of all namespaces.
-#[allow(dead_code, reason = "each bench that includes this module uses a part of it")]
 pub(crate) fn policy_for_everywhere(size: &Size, n: usize) -> NetworkPolicy {
     let hash = format!("{:08x}", (n / 5) * 2_654_435_761);
     let peer = Peer::Pods { namespaces: Some(Selector::everything()), pods: is("pod-template-hash", hash) };
