@@ -1,19 +1,16 @@
 //! From an object's JSON to what the loop is told of it.
 
-use super::{intern::Interner, kind::Kind, slim::SlimPod};
-use k8s_openapi::{
-    api::{
-        core::v1::{Namespace, Node, Pod, Service},
-        networking::v1::NetworkPolicy,
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+use super::{
+    intern::Interner,
+    kind::Kind,
+    slim::{Metadata, Slim, SlimNamespace, SlimNode, SlimPod, SlimPolicy, SlimService},
 };
 use policy_model::{
     admission::{self, Rejection},
     cluster::Change,
     object::ObjectKey,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// One object as it was read.
 #[derive(Debug)]
@@ -26,32 +23,23 @@ pub(super) struct Object {
     pub(super) change: Result<Change, String>,
 }
 
-/// What every object has.
-#[derive(Deserialize)]
-struct Head {
-    metadata: ObjectMeta,
-}
-
 /// Reads an object.
 ///
 /// # Errors
-/// It has no name by which it could be reported: this is no object of Kubernetes.
+/// It has not even metadata: this is no object of Kubernetes.
 pub(super) fn object(kind: Kind, json: &str, interner: &mut Interner) -> Result<Object, serde_json::Error> {
     let (metadata, change) = match kind {
-        Kind::Namespaces => read(json, |o: &Namespace| &o.metadata, admission::namespace, Change::Namespace),
-        Kind::Nodes => read(json, |o: &Node| &o.metadata, admission::node, Change::Node),
-        Kind::Services => read(json, |o: &Service| &o.metadata, admission::service, Change::Service),
-        Kind::Policies => {
-            read(json, |o: &NetworkPolicy| &o.metadata, admission::stored_policy, Change::Policy)
+        Kind::Namespaces => {
+            read(json, |slim: SlimNamespace| admission::namespace(&slim.into()), Change::Namespace)
         }
-        Kind::Pods => match serde_json::from_str::<SlimPod>(json) {
-            Ok(slim) => {
-                let pod = Pod::from(slim);
-                let change = admission::pod(&pod).map(|pod| Change::Pod(interner.pod(pod)));
-                Ok((pod.metadata, change.map_err(|rejection| rejection.to_string())))
-            }
-            Err(error) => misread(json, &error),
-        },
+        Kind::Nodes => read(json, |slim: SlimNode| admission::node(&slim.into()), Change::Node),
+        Kind::Services => read(json, |slim: SlimService| admission::service(&slim.into()), Change::Service),
+        Kind::Policies => {
+            read(json, |slim: SlimPolicy| admission::stored_policy(&slim.into()), Change::Policy)
+        }
+        Kind::Pods => {
+            read(json, |slim: SlimPod| admission::pod(&slim.into()), |pod| Change::Pod(interner.pod(pod)))
+        }
     }?;
     let word = |word: Option<String>| word.unwrap_or_default();
     let version = word(metadata.resource_version);
@@ -60,26 +48,27 @@ pub(super) fn object(kind: Kind, json: &str, interner: &mut Interner) -> Result<
 }
 
 /// An object's metadata, and what it says or what is wrong with it.
-type Reading = Result<(ObjectMeta, Result<Change, String>), serde_json::Error>;
+type Reading = Result<(Metadata, Result<Change, String>), serde_json::Error>;
 
-fn read<O: DeserializeOwned, T>(
+fn read<Spec, Status, T>(
     json: &str,
-    metadata: fn(&O) -> &ObjectMeta,
-    admit: fn(&O) -> Result<T, Rejection>,
-    change: fn(T) -> Change,
-) -> Reading {
-    match serde_json::from_str::<O>(json) {
-        Ok(object) => {
-            let said = admit(&object).map(change).map_err(|rejection| rejection.to_string());
-            Ok((metadata(&object).clone(), said))
+    admit: impl FnOnce(Slim<Spec, Status>) -> Result<T, Rejection>,
+    change: impl FnOnce(T) -> Change,
+) -> Reading
+where
+    Slim<Spec, Status>: DeserializeOwned,
+{
+    match serde_json::from_str::<Slim<Spec, Status>>(json) {
+        Ok(slim) => {
+            let metadata = slim.metadata.identity();
+            let said = admit(slim).map(change).map_err(|rejection| rejection.to_string());
+            Ok((metadata, said))
         }
-        Err(error) => misread(json, &error),
+        Err(error) => {
+            let head: Slim<IgnoredAny, IgnoredAny> = serde_json::from_str(json)?;
+            Ok((head.metadata, Err(error.to_string())))
+        }
     }
-}
-
-fn misread(json: &str, error: &serde_json::Error) -> Reading {
-    let head: Head = serde_json::from_str(json)?;
-    Ok((head.metadata, Err(error.to_string())))
 }
 
 /// That an object is gone.
