@@ -24,6 +24,7 @@
 //! ```
 
 pub mod addresses;
+mod announce;
 mod builder;
 mod cni_files;
 mod error;

@@ -1,8 +1,8 @@
 //! A lab that is up.
 
 use super::{
-    Family, LabBuilder, LabError, Netns, Node, Place, Pod, PodSpec, Service, builder::in_parallel, cni_files,
-    netns::HOST, ownership::Claim, shell,
+    Family, LabBuilder, LabError, Netns, Node, Place, Pod, PodSpec, Service, announce::announce,
+    builder::in_parallel, cni_files, netns::HOST, ownership::Claim, shell,
 };
 use crate::probe::{self, Probe, Reply, Responder};
 use policy_model::object::ObjectKey;
@@ -183,6 +183,7 @@ impl Lab {
             pod.configure()?;
             pod.netns().wait_until_running(&["eth0"])?;
             node.netns().wait_until_running(&["cni0", pod.host_veth()])?;
+            announce(self, pod)?;
             self.responder.serve(pod.netns(), &Place::from(pod), spec.ports.as_deref().unwrap_or(&self.ports))
         })?;
         let pods: Vec<_> = pods.into_iter().map(|(pod, _)| pod).collect();

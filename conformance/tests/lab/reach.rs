@@ -111,3 +111,15 @@ fn ten_pods_on_two_nodes_are_up_in_about_a_second_and_four_labs_stand_side_by_si
     drop(lab);
     println!("down in {:?}", start.elapsed());
 }
+
+#[test]
+fn a_pod_on_the_address_of_another_is_reached_at_once_by_who_knew_that_one() {
+    let (lab, [a, b, _]) = three_pods("successor");
+    expect(&lab, Outcome::Allowed, &every_probe(&a, |family| b.address(family)));
+    let gone = lab.delete_pod(b.key()).expect("it is gone");
+    let successor = PodSpec::new(1, "default", "d").ipv4(gone.ipv4()).ipv6(gone.ipv6());
+    let successor = lab.add_pod(successor).expect("its successor");
+    let replies = expect(&lab, Outcome::Allowed, &every_probe(&a, |family| gone.address(family)));
+    let answered = replies.iter().filter(|reply| reply.answer.is_some());
+    assert!(answered.clone().count() > 0 && answered.clone().all(|reply| reply.is_from(&successor)));
+}
