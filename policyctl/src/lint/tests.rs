@@ -214,3 +214,82 @@ fn every_output_form() {
     insta::assert_snapshot!("junit_of_nothing", output::junit(&[], Severity::Warning));
     insta::assert_snapshot!("explain", docs::explain(Code::P014, 100));
 }
+
+mod what_findings_promise {
+    //! A finding that says that something has no effect is right: without it, every reach is the same.
+
+    use super::*;
+    use crate::input::Snapshot;
+    use policy_model::{
+        cluster::Cluster,
+        object::ObjectKey,
+        policy::{Direction, NetworkPolicy, Peer, Rule},
+        reach::Reach,
+        strategies,
+    };
+    use proptest::prelude::*;
+
+    /// What every pod lets pass.
+    fn reaches(cluster: &Cluster) -> Vec<[Reach; 2]> {
+        let pods: Vec<_> = cluster.pods().map(|pod| pod.key.clone()).collect();
+        pods.iter().map(|pod| Direction::BOTH.map(|direction| cluster.reach(pod, direction))).collect()
+    }
+
+    /// The policy of a finding, and the numbers in its field: `spec.ingress[0].from[1]` gives 0 and 1.
+    fn subject(cluster: &Cluster, finding: &Finding) -> (NetworkPolicy, Direction, Vec<usize>) {
+        let name =
+            finding.object.as_deref().and_then(|object| object.strip_prefix("NetworkPolicy ")).unwrap();
+        let (namespace, name) = name.split_once('/').unwrap();
+        let policy = cluster.policy(&ObjectKey::new(namespace, name)).unwrap().clone();
+        let direction =
+            if finding.field.contains(".egress") { Direction::Egress } else { Direction::Ingress };
+        let numbers =
+            finding.field.split('[').skip(1).map(|part| part.split(']').next().unwrap().parse().unwrap());
+        (policy, direction, numbers.collect())
+    }
+
+    fn rules(policy: &mut NetworkPolicy, direction: Direction) -> &mut Vec<Rule> {
+        match direction {
+            Direction::Ingress => policy.ingress.as_mut().unwrap(),
+            Direction::Egress => policy.egress.as_mut().unwrap(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn without_it_nothing_moves(cluster in strategies::cluster()) {
+            let before = reaches(&cluster);
+            for finding in lint(&Snapshot::of(cluster.clone())) {
+                if !matches!(finding.code, Code::P004 | Code::P007 | Code::P011) {
+                    continue;
+                }
+                let (mut policy, direction, numbers) = subject(&cluster, &finding);
+                let mut without = cluster.clone();
+                match finding.code {
+                    Code::P004 => without.remove_policy(&policy.key),
+                    Code::P007 => {
+                        rules(&mut policy, direction).remove(numbers[0]);
+                        without.insert_policy(policy);
+                    }
+                    _ => {
+                        let Peer::IpBlock { except, .. } = &mut rules(&mut policy, direction)[numbers[0]].peers[numbers[1]] else {
+                            panic!("a block");
+                        };
+                        except.retain(|block| !finding.message.starts_with(&format!("except {block} ")));
+                        without.insert_policy(policy);
+                    }
+                }
+                prop_assert_eq!(&reaches(&without), &before, "{:?}", finding);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_terminal_obeys_is_not_shown() {
+    let found = findings(&policy("{podSelector: {matchLabels: {app: \"\\e[31mred\\n\"}}}"));
+    assert!(found.iter().any(|finding| finding.message.contains('\u{1b}')), "{found:?}");
+    assert!(!output::table(&found, crate::style::Style::plain()).contains('\u{1b}'));
+}

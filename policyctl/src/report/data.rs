@@ -157,11 +157,15 @@ impl Sets {
     fn new() -> Self {
         let mut sets = Self { all: Vec::new(), known: HashMap::new() };
         sets.number(&PortSet::none());
-        sets.number(&PortSet::all());
+        sets.all.push(PortSet::all());
         sets
     }
 
     fn number(&mut self, set: &PortSet) -> Cell {
+        // Every port of every protocol that has ports is shown as everything, as the matrix shows it.
+        if ports_words(set) == "all" {
+            return EVERYTHING;
+        }
         if let Some(known) = self.known.get(set) {
             return *known;
         }

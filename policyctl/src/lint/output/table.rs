@@ -30,8 +30,15 @@ fn finding(finding: &Finding, style: Style) -> String {
     let about: Vec<&str> = object.chain(field).collect();
     let place = place.as_ref().map(ToString::to_string);
     let where_from: Vec<&str> = about.iter().copied().chain(place.as_deref()).collect();
-    let head = format!("{severity}  {code}  {}\n", style.paint(Tone::Strong, &where_from.join("  ")));
-    head + &wrapped("         ", message, style.width) + &wrapped("         → ", remedy, style.width)
+    let head =
+        format!("{severity}  {code}  {}\n", style.paint(Tone::Strong, &printable(&where_from.join("  "))));
+    let [message, remedy] = [message, remedy].map(|text| printable(text));
+    head + &wrapped("         ", &message, style.width) + &wrapped("         → ", &remedy, style.width)
+}
+
+/// What is quoted from a file may hold what a terminal obeys.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn summary(findings: &[Finding], style: Style) -> String {
