@@ -8,7 +8,15 @@ use policyctl::{
     report::{Report, page},
 };
 use serde_json::Value;
-use std::{env, fmt::Write, fs, path::PathBuf, process::Command, time::Instant};
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::Command,
+    time::Instant,
+};
 
 /// The first Chromium on the path.
 fn chromium() -> Option<PathBuf> {
@@ -22,7 +30,9 @@ fn chromium() -> Option<PathBuf> {
             env::var_os("PALISADE_REQUIRE_BROWSER").is_none(),
             "there is no Chromium, and PALISADE_REQUIRE_BROWSER is set"
         );
-        eprintln!(
+        // Past the capture of the test runner, which hides what passed tests print.
+        let _ = writeln!(
+            io::stderr(),
             "SKIPPED: there is no Chromium here, so the report is not looked at in a browser (apt-get install chromium)"
         );
     }

@@ -9,7 +9,9 @@ use policyctl::{
     explain::{self, Question},
     fix::{self, Goal},
     input::{self, Selection, Snapshot, Source},
+    lint,
     matrix::{self, Matrix, Options},
+    report::{Report, page},
 };
 use std::{
     error::Error,
@@ -24,7 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(kept) = std::env::args_os().nth(1) {
         return Ok(folder::write(Path::new(&kept), 1000)?);
     }
-    println!("workloads  policies      read   explain  with fix    matrix   as JSON      rows  resident");
+    println!(
+        "workloads  policies      read   explain  with fix    matrix   as JSON      lint    report      rows  resident"
+    );
     for size in SIZES {
         let path = std::env::temp_dir().join(format!("policyctl-speed-{}-{size}", std::process::id()));
         folder::write(&path, size)?;
@@ -48,14 +52,19 @@ fn measure(path: &Path, size: usize) -> Result<String, Box<dyn Error>> {
     let (written, result) = timed(|| matrix::write_json(&matrix, &mut text));
     result?;
     let rows = matrix.rows().count();
+    drop(matrix);
+    let (linted, _) = timed(|| lint::lint(&snapshot));
+    let (reported, _) = timed(|| page::html(&Report::new(&snapshot, String::new())));
     Ok(format!(
-        "{size:9}  {:8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {rows:8}  {:>5} MiB",
+        "{size:9}  {:8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {rows:8}  {:>5} MiB",
         snapshot.cluster.policies().len(),
         shown(read),
         shown(explained),
         shown(explained + fixed),
         shown(computed),
         shown(written),
+        shown(linted),
+        shown(reported),
         resident().unwrap_or_default() >> 20,
     ))
 }
