@@ -4,7 +4,7 @@ use conformance::{
     cluster::{ApiServer, Identity},
     lab::ownership,
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 /// What still carries the name of a lab.
 fn leftovers(id: &str) -> Vec<String> {
@@ -46,4 +46,33 @@ fn it_starts_goes_on_after_a_kill_forgets_history_and_leaves_nothing() {
 
     drop(server);
     assert_eq!(leftovers(&id), [""; 0]);
+}
+
+/// Runs `cargo cluster …`: whether it ended well, and what it printed.
+fn cluster(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dev"));
+    // Not the one that somebody at this machine may have left up.
+    command.args(["cluster", "--name", "test"]).args(arguments);
+    let output = command.output().expect("run it");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn a_cluster_that_is_left_up_is_found_used_and_taken_down_without_a_trace() {
+    let (up, said) = cluster(&["up", "--api-only"]);
+    assert!(up, "{said}");
+    let kubectl =
+        said.lines().find_map(|line| line.strip_prefix("  ip ")).expect("how to reach it").to_owned();
+    let used = Command::new("ip").args(kubectl.split(' ')).output().unwrap();
+    assert!(String::from_utf8_lossy(&used.stdout).contains("kube-system"), "{used:?}");
+    let id = kubectl.split(' ').nth(2).unwrap().trim_end_matches("-api").to_owned();
+
+    let (again, said) = cluster(&["up", "--api-only"]);
+    assert!(again && said.contains("up already") && said.contains(&id), "{said}");
+    assert!(cluster(&["status"]).0);
+    assert!(cluster(&["down"]).0);
+    assert_eq!(leftovers(&id), [""; 0]);
+    assert_eq!(cluster(&["status"]), (false, "down; `cargo cluster up --api-only` starts it\n".into()));
+    assert_eq!(cluster(&["down"]), (true, "down already\n".into()));
 }

@@ -178,6 +178,18 @@ impl ApiServer {
         Ok(self.netns.exec_with(&all, input)?)
     }
 
+    /// Leaves both up when this process ends. Gives the id for [`ownership::remove`].
+    ///
+    /// # Errors
+    /// The mark cannot be written.
+    pub fn keep(self) -> Result<String, ClusterError> {
+        let Self { server, etcd, claim, .. } = self;
+        let id = claim.keep()?;
+        // Their destructors would kill them.
+        std::mem::forget((server, etcd));
+        Ok(id)
+    }
+
     /// Kills the API server (SIGKILL). etcd goes on.
     pub fn kill(&mut self) {
         self.server = None;

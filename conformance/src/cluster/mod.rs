@@ -12,7 +12,9 @@ mod binaries;
 mod certificates;
 mod error;
 mod etcd;
+mod kept;
 
 pub use api_server::{ApiServer, Identity};
 pub use binaries::Binaries;
 pub use error::ClusterError;
+pub use kept::Kept;

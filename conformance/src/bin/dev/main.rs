@@ -6,6 +6,7 @@
 
 mod bench;
 mod closing_lines;
+mod cluster;
 mod demo;
 mod phases;
 mod runner;
@@ -45,6 +46,8 @@ enum Command {
     Setup,
     /// Run the benchmarks of all crates, and tell which budgets are kept.
     Bench(bench::Choice),
+    /// A real Kubernetes API server in a network namespace of this machine.
+    Cluster(cluster::Options),
     /// Check format and lints, and with cargo-deny where it is installed.
     Lint,
 }
@@ -64,6 +67,8 @@ enum DevError {
     Bench(#[from] bench::BenchError),
     #[error(transparent)]
     Demo(#[from] demo::DemoCommandError),
+    #[error(transparent)]
+    Cluster(#[from] conformance::cluster::ClusterError),
 }
 
 fn main() -> ExitCode {
@@ -100,6 +105,10 @@ fn run(command: Command) -> Result<bool, DevError> {
         Command::Bench(choice) => {
             setup::packages()?;
             Ok(bench::run(&choice)?)
+        }
+        Command::Cluster(options) => {
+            setup::packages()?;
+            Ok(cluster::run(&options)?)
         }
         Command::Lint => {
             setup::packages()?;
