@@ -1,7 +1,8 @@
 //! What compiling costs: from nothing, and for one event, as the cluster grows. Every figure is a median of rounds that
 //! take the sizes in turn, and is printed as a ratio to the smallest size as well.
 //!
-//! `cargo bench -p compiler --bench compile [-- --large]`; `--large` adds 100,000 pods and 10,000 policies.
+//! `cargo bench -p compiler --bench compile [-- --small]`; `--small` leaves out 100,000 pods and 10,000 policies. Lines that
+//! begin with `budget:` are what `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`.
 
 mod cluster;
 
@@ -80,13 +81,13 @@ const EVENTS: &[(&str, Episode)] = &[
 ];
 
 fn main() {
-    let large = std::env::args().any(|argument| argument == "--large");
+    let small = std::env::args().any(|argument| argument == "--small");
     let mut sizes = vec![Size { pods: 1_000, policies: 100 }, Size { pods: 10_000, policies: 1_000 }];
-    if large {
+    if !small {
         sizes.push(Size { pods: 100_000, policies: 10_000 });
     }
-    println!("from nothing, {LOCAL_PODS} local pods (median of 5; 3 for the largest)");
-    let mut compilers = Vec::new();
+    println!("from nothing, {LOCAL_PODS} local pods (least of 5; of 3 for the largest)");
+    let (mut compilers, mut budgets) = (Vec::new(), Vec::new());
     for size in &sizes {
         let rounds = if size.pods > 50_000 { 3 } else { 5 };
         let before = resident();
@@ -99,15 +100,18 @@ fn main() {
         }
         let Some(compiler) = compiler else { continue };
         let stats = compiler.stats();
+        let least = times.into_iter().min().unwrap_or_default();
+        let more = resident().saturating_sub(before);
         println!(
             "  {:>7} pods {:>6} policies: {:>9.1?}  {:>4} programs {:>8} elements  {:>4} MiB resident more",
             size.pods,
             size.policies,
-            median(times),
+            least,
             stats.programs,
             stats.elements,
-            resident().saturating_sub(before) >> 20,
+            more >> 20,
         );
+        budgets.extend(from_nothing(size, least, more));
         compilers.push(compiler);
     }
     println!("one event to its Delta (median of 200, sizes in turn; ratio to {} pods)", sizes[0].pods);
@@ -126,5 +130,32 @@ fn main() {
             .map(|(time, size)| format!("{:>7}: {time:>8.1?} x{:.2}", size.pods, time.as_secs_f64() / base))
             .collect();
         println!("  {name:<60} {}", columns.join("   "));
+        let growth = medians[medians.len() - 1].as_secs_f64() / base;
+        let pods = sizes[sizes.len() - 1].pods;
+        let what = format!("{name}: at {pods} pods over at {}", sizes[0].pods);
+        budgets.push(budget(&what, "1.5", &format!("{growth:.2}"), growth <= 1.5));
+    }
+    println!();
+    budgets.iter().for_each(|line| println!("{line}"));
+}
+
+fn budget(what: &str, limit: &str, measured: &str, met: bool) -> String {
+    format!("budget: {what} | {limit} | {measured} | {}", if met { "met" } else { "not met" })
+}
+
+/// Limits of the design for a cluster of this size, if it has any: the time, and the resident memory.
+fn from_nothing(size: &Size, took: Duration, resident: usize) -> Vec<String> {
+    let what = format!("compile {} pods and {} policies from nothing", size.pods, size.policies);
+    let time = |limit: Duration| budget(&what, &format!("{limit:?}"), &format!("{took:.1?}"), took <= limit);
+    match size.pods {
+        10_000 => vec![time(Duration::from_millis(500))],
+        100_000 => {
+            let mb = resident / 1_000_000;
+            vec![
+                time(Duration::from_secs(2)),
+                budget(&format!("{what}, resident"), "300 MB", &format!("{mb} MB"), mb <= 300),
+            ]
+        }
+        _ => Vec::new(),
     }
 }
