@@ -27,20 +27,45 @@ pub(super) fn policies(plan: &Plan<'_>, isolated: &Isolated) -> Vec<NetworkPolic
     let everybody: Set = (0..plan.kinds.len()).collect();
     let mut policies = Vec::new();
     for (namespace, members) in plan.namespaces() {
-        let mut assembler = Assembler {
-            plan,
-            isolated,
-            universe: &universe,
-            everybody: &everybody,
-            members: &members,
-            namespace,
-            drafts: Drafts::new(),
+        let of = |sharing| {
+            let mut assembler = Assembler {
+                plan,
+                isolated,
+                universe: &universe,
+                everybody: &everybody,
+                members: &members,
+                namespace,
+                drafts: Drafts::new(),
+            };
+            assembler.add_rules(sharing);
+            assembler.add_isolation();
+            assembler.finish()
         };
-        assembler.add_rules();
-        assembler.add_isolation();
-        policies.extend(assembler.finish());
+        // Neither is always the shorter one.
+        let made = [Sharing::Rules, Sharing::Policies].map(of);
+        policies.extend(made.into_iter().min_by_key(|policies| weight(policies)).unwrap_or_default());
     }
     policies
+}
+
+/// What pods that want different things have in common.
+#[derive(Clone, Copy)]
+enum Sharing {
+    /// Rules that all of them need stand once, in a policy that selects them all.
+    Rules,
+    /// Only pods that want the same are in one policy, so there are fewer policies with more rules.
+    Policies,
+}
+
+/// How much there is to read: policies and rules, then policies.
+fn weight(policies: &[NetworkPolicy]) -> (usize, usize) {
+    let rules = |policy: &NetworkPolicy| {
+        Direction::BOTH
+            .into_iter()
+            .map(|direction| policy.rules(direction).map_or(0, <[_]>::len))
+            .sum::<usize>()
+    };
+    (policies.len() + policies.iter().map(rules).sum::<usize>(), policies.len())
 }
 
 struct Assembler<'a> {
@@ -59,18 +84,40 @@ impl Assembler<'_> {
         self.members.iter().copied().filter(|kind| self.isolated[direction as usize][*kind]).collect()
     }
 
-    fn add_rules(&mut self) {
+    fn add_rules(&mut self, sharing: Sharing) {
         for direction in Direction::BOTH {
-            for rectangle in rectangles::cover(self.plan, direction, &self.isolated_in(direction)) {
-                let subjects =
-                    self.universe.cover(&rectangle.subjects, &rectangle.allowed_subjects, self.members);
-                let selected = subjects.iter().flat_map(|found| self.selected(&found.pods)).collect();
-                let rule = self.rule(direction, &rectangle, &selected);
-                for Selectors { pods, .. } in subjects {
-                    let rules = &mut self.drafts.entry(pods).or_default()[direction as usize];
-                    rules.get_or_insert_default().extend(rule.clone());
+            let isolated = self.isolated_in(direction);
+            let groups = match sharing {
+                Sharing::Rules => vec![isolated],
+                Sharing::Policies => self.alike(&isolated),
+            };
+            for group in groups {
+                for rectangle in rectangles::cover(self.plan, direction, &group) {
+                    self.add_rule(direction, &rectangle);
                 }
             }
+        }
+    }
+
+    /// Subjects that want the same in both directions, together.
+    fn alike(&self, subjects: &Set) -> Vec<Set> {
+        let mut groups: BTreeMap<Vec<&Option<PortSet>>, Set> = BTreeMap::new();
+        for subject in subjects {
+            let wishes = Direction::BOTH.into_iter().flat_map(|direction| {
+                (0..self.plan.others(direction)).map(move |other| self.plan.wish(direction, *subject, other))
+            });
+            groups.entry(wishes.collect()).or_default().insert(*subject);
+        }
+        groups.into_values().collect()
+    }
+
+    fn add_rule(&mut self, direction: Direction, rectangle: &Rectangle) {
+        let subjects = self.universe.cover(&rectangle.subjects, &rectangle.allowed_subjects, self.members);
+        let selected = subjects.iter().flat_map(|found| self.selected(&found.pods)).collect();
+        let rule = self.rule(direction, rectangle, &selected);
+        for Selectors { pods, .. } in subjects {
+            let rules = &mut self.drafts.entry(pods).or_default()[direction as usize];
+            rules.get_or_insert_default().extend(rule.clone());
         }
     }
 

@@ -209,6 +209,10 @@ proptest! {
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         let wanted = wanted(&rows);
         let made = from_matrix(&before, &wanted).unwrap_or_else(|error| panic!("{error}"));
+        // A policy a workload and a rule a pair and side would always do.
+        let rules = |policy: &NetworkPolicy| Direction::BOTH.map(|direction| policy.rules(direction).map_or(0, <[_]>::len));
+        let count: usize = made.iter().flat_map(|one| rules(&one.policy)).sum();
+        prop_assert!(made.len() <= pods.len() && count <= 2 * rows.len(), "{} policies, {count} rules", made.len());
         let policies = made.into_iter().map(|one| Change::Policy(one.policy));
         let after = Snapshot::of(before.cluster.changes().chain(policies).collect::<Cluster>());
         let evaluated = Wanted::parse(&matrix_json(&after)).unwrap();
