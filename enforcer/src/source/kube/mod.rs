@@ -5,12 +5,12 @@
 //! ```
 //!
 //! What security needs of a watch, and where it is:
-//! - Nothing is in force before every kind's list is complete ([`Merge`](merge::Merge)).
+//! - Nothing is in force before every kind's list is complete (`merge`).
 //! - A torn, silent, refused or expired watch deletes nothing. What is missing from a new list is deleted once that list is
-//!   complete ([`Announced`](announced::Announced)).
+//!   complete (`announced`).
 //! - Lists and streaming lists are consistent reads, so that an API server with an old cache does not turn time back.
 //! - A policy that is deleted with its namespace holds until the namespace's last pod is gone
-//!   ([`TerminationHold`](policy_model::cluster::TerminationHold)), whichever watch is ahead ([`Parking`](parking::Parking)).
+//!   ([`TerminationHold`](policy_model::cluster::TerminationHold)), whichever watch is ahead (`parking`).
 //! - An object that cannot be understood is reported and skipped; what it said before stays.
 //!
 //! kube's own `watcher` is not used: it has no way back from streaming lists, one object that it cannot decode ends every
