@@ -143,6 +143,7 @@ impl Module {
                 "build",
                 "-v",
                 "-mod=readonly",
+                "-buildvcs=false",
                 "-trimpath",
                 "-gcflags=all=-dwarf=false",
             ])
@@ -185,7 +186,9 @@ impl Module {
     /// How many packages it is made of.
     fn packages(&self) -> Result<usize, ClusterError> {
         let mut command = Command::new("go");
-        command.args(["list", "-mod=readonly", "-deps", &format!("./{PROGRAM}")]).current_dir(&self.dir);
+        command
+            .args(["list", "-mod=readonly", "-buildvcs=false", "-deps", &format!("./{PROGRAM}")])
+            .current_dir(&self.dir);
         let output = command.output().map_err(|e| ClusterError::NoGo(e, self.go.clone()))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).lines().count());
