@@ -1,6 +1,7 @@
 //! Objects to a snapshot, with the blanks filled.
 
 use super::{Fault, Snapshot, Warning, parallel::Item};
+use crate::assertions::TestFile;
 use policy_model::{
     manifest::{Located, Location, Object, Parsed, Workload},
     object::{ObjectKey, Pod},
@@ -32,6 +33,10 @@ impl Builder {
     }
 
     fn parsed(&mut self, parsed: Parsed, text: Arc<String>) {
+        if is_test_file(&parsed, &text) {
+            *self.snapshot.skipped.entry("test file".to_owned()).or_default() += 1;
+            return;
+        }
         let faults = parsed.problems.into_iter().map(|problem| Fault::manifest(problem, &text));
         self.snapshot.faults.extend(faults);
         for skipped in parsed.skipped {
@@ -92,6 +97,12 @@ impl Builder {
         }
         self.snapshot
     }
+}
+
+/// Whether a text is a whole and sound test file: these often lie beside the manifests that they are about.
+fn is_test_file(parsed: &Parsed, text: &str) -> bool {
+    let is_no_manifest = parsed.objects.is_empty() && parsed.skipped.is_empty() && parsed.problems.len() == 1;
+    is_no_manifest && TestFile::parse(text).is_ok()
 }
 
 /// The key under which a workload's template is a pod.

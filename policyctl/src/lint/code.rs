@@ -82,6 +82,10 @@ pub enum Code {
     P020,
     /// Peers on the host network.
     P021,
+    /// Two objects of one kind and name.
+    P022,
+    /// Two pods at one address.
+    P023,
 }
 
 /// What there is to say about a code.

@@ -136,8 +136,8 @@ pub fn dot(report: &Report) -> String {
 /// More than this is drawn as namespaces.
 const MOST_NODES: usize = 60;
 const ROW: usize = 34;
-const BOX: (usize, usize) = (190, 24);
-const COLUMN: usize = 330;
+const BOX: (usize, usize) = (220, 24);
+const COLUMN: usize = 360;
 
 /// A box of the picture.
 struct Drawn {
@@ -202,8 +202,8 @@ fn draw(
 ) -> String {
     let columns = drawn.iter().map(|one| one.column).max().unwrap_or(1) + 1;
     let rows = drawn.iter().map(|one| one.row).max().unwrap_or(1) + 1;
-    let (width, height) = (columns * COLUMN - 60, rows * ROW + 20);
-    let corner = |one: &Drawn| (one.column * COLUMN - 120, one.row * ROW);
+    let (width, height) = (columns * COLUMN - 90, rows * ROW + 20);
+    let corner = |one: &Drawn| (one.column * COLUMN - 150, one.row * ROW);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" class=\"graph\" role=\"img\">\n\
          <title>Who may talk to whom</title>\n<style>{STYLE}</style>\n\
@@ -237,8 +237,8 @@ fn draw(
             );
         }
         let title = format!("{}{}", one.title, one.detail);
-        let shown: String = if title.chars().count() > 28 {
-            title.chars().take(27).chain(['…']).collect()
+        let shown: String = if title.chars().count() > 30 {
+            title.chars().take(29).chain(['…']).collect()
         } else {
             title.clone()
         };

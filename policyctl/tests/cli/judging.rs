@@ -38,6 +38,8 @@ fn exit_codes() {
         ("lint -f tests/data/shop --fail-on error", 0),
         ("lint -f tests/data/broken", 2),
         ("lint", 2),
+        ("matrix -f tests/data/shop -f tests/data/tests/good.yaml", 0),
+        ("matrix -f tests/data/shop -f tests/data/tests/wrong.yaml", 2),
         ("lint -f tests/data/nowhere", 2),
         ("lint -f tests/data/shop -o md", 2),
         ("lint -f tests/data/shop -o sarif --fail-on error", 0),

@@ -116,8 +116,7 @@ impl Assembler<'_> {
         let selected = subjects.iter().flat_map(|found| self.selected(&found.pods)).collect();
         let rule = self.rule(direction, rectangle, &selected);
         for Selectors { pods, .. } in subjects {
-            let rules = &mut self.drafts.entry(pods).or_default()[direction as usize];
-            rules.get_or_insert_default().extend(rule.clone());
+            self.draft(pods)[direction as usize].get_or_insert_default().extend(rule.clone());
         }
     }
 
@@ -214,10 +213,17 @@ impl Assembler<'_> {
                 .collect();
             let left: Set = wanted.difference(&done).copied().collect();
             for Selectors { pods, .. } in self.universe.cover(&left, &wanted, self.members) {
-                self.drafts.entry(pods).or_default()[direction as usize].get_or_insert_default();
+                self.draft(pods)[direction as usize].get_or_insert_default();
             }
             self.widen();
         }
+    }
+
+    /// The draft for the pods of a selector: one that is there already, if it selects the same.
+    fn draft(&mut self, pods: Selector) -> &mut [Option<Vec<Rule>>; 2] {
+        let selected = self.selected(&pods);
+        let known = self.drafts.keys().find(|known| self.selected(known) == selected).cloned();
+        self.drafts.entry(known.unwrap_or(pods)).or_default()
     }
 
     fn widen(&mut self) {

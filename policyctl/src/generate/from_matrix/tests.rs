@@ -212,7 +212,7 @@ proptest! {
         // A policy a workload and a rule a pair and side would always do.
         let rules = |policy: &NetworkPolicy| Direction::BOTH.map(|direction| policy.rules(direction).map_or(0, <[_]>::len));
         let count: usize = made.iter().flat_map(|one| rules(&one.policy)).sum();
-        prop_assert!(made.len() <= pods.len() && count <= 2 * rows.len(), "{} policies, {count} rules", made.len());
+        prop_assert!(made.len() + count <= pods.len() + 2 * rows.len(), "{} policies, {count} rules", made.len());
         let policies = made.into_iter().map(|one| Change::Policy(one.policy));
         let after = Snapshot::of(before.cluster.changes().chain(policies).collect::<Cluster>());
         let evaluated = Wanted::parse(&matrix_json(&after)).unwrap();

@@ -1,11 +1,15 @@
 //! P017: policies in kube-system.
 
-use crate::lint::{
-    Code, Finding, Severity,
-    context::{Context, listed},
+use crate::{
+    connect::{self, Party},
+    lint::{
+        Code, Finding, Severity,
+        context::{Context, listed},
+    },
 };
 use policy_model::{
     field::FieldPath,
+    object::{Pod, Protocol},
     policy::{Direction, NetworkPolicy},
 };
 
@@ -35,15 +39,33 @@ fn of_policy(context: &Context<'_>, policy: &NetworkPolicy) -> Option<Finding> {
         ),
         (false, false) => listed(isolated.iter().map(|pod| pod.key.to_string())),
     };
-    let dns = if isolated.iter().any(|pod| super::dns::is_server(pod)) {
-        ", the cluster's DNS among them"
-    } else {
-        ""
+    let server = isolated.iter().find(|pod| super::dns::is_server(pod));
+    let (dns, is_harmless) = match server.filter(|_| policy.ingress.is_some()) {
+        None => (String::new(), !policy.pod_selector.is_everything() && server.is_none()),
+        Some(server) => match mute(context, server) {
+            mute if mute.is_empty() => (
+                ", the cluster's DNS among them; every pod may ask it".to_owned(),
+                !policy.pod_selector.is_everything(),
+            ),
+            mute => (format!(", the cluster's DNS among them; {} may not ask it", listed(mute)), false),
+        },
     };
     let message = format!("isolates {whom} for {}{dns}", directions.join(" and "));
     let path = FieldPath::root().field("spec").field("podSelector");
     let finding = context.finding(Code::P017, &policy.key, &path, message, Code::P017.info().remedy);
-    // A policy that names its pods is one that somebody thought about.
-    let is_chosen = !policy.pod_selector.is_everything() && dns.is_empty();
-    Some(if is_chosen { finding.weighing(Severity::Info) } else { finding })
+    // A policy that names its pods and stops no names is one that somebody thought about.
+    Some(if is_harmless { finding.weighing(Severity::Info) } else { finding })
+}
+
+/// The pods that a DNS server does not let in, by all policies together.
+fn mute(context: &Context<'_>, server: &Pod) -> Vec<String> {
+    let cluster = context.cluster();
+    let own = connect::pod_addresses(cluster, server).first().copied();
+    let subject = connect::Subject::new(cluster, &Party::of_pod(cluster, server, own), Direction::Ingress);
+    let may_ask = |pod: &Pod| {
+        let address = connect::pod_addresses(cluster, pod).first().copied();
+        subject.with(&Party::of_pod(cluster, pod, address)).contains(Protocol::Udp, 53)
+    };
+    let others = context.pods.iter().filter(|pod| pod.is_policed() && pod.key != server.key);
+    others.filter(|pod| !may_ask(pod)).map(|pod| pod.key.to_string()).collect()
 }

@@ -3,7 +3,7 @@
 use super::{Code, Info, Severity};
 
 /// Ordered by number, without gaps.
-pub(super) const CATALOGUE: [Info; 21] = [
+pub(super) const CATALOGUE: [Info; 23] = [
     Info {
         code: Code::P001,
         name: "unreadable",
@@ -193,6 +193,24 @@ pub(super) const CATALOGUE: [Info; 21] = [
         example: HOST_PEER,
         remedy: "Use an ipBlock with the addresses of the nodes.",
     },
+    Info {
+        code: Code::P022,
+        name: "duplicate-object",
+        severity: Severity::Warning,
+        title: "Two objects of one kind and name",
+        why: "A cluster keeps one. Here the one that is read later counts; what kubectl apply makes of it depends on the order of the files.",
+        example: DUPLICATE,
+        remedy: "Delete one, or give it another name or namespace.",
+    },
+    Info {
+        code: Code::P023,
+        name: "shared-address",
+        severity: Severity::Warning,
+        title: "Two pods at one address",
+        why: "No cluster gives an address to two running pods: the manifests are of different times. A packet to it is judged by the strictest of their policies.",
+        example: SHARED_ADDRESS,
+        remedy: "Take the manifests of all pods at one time (kubectl get pods -A -o yaml), without pods that have ended.",
+    },
 ];
 
 /// A whole policy around a spec.
@@ -272,3 +290,20 @@ const HOST_PEER: &str = policy!(
     "prod",
     "  podSelector: {matchLabels: {app: db}}\n  ingress:\n  - from:\n    - podSelector: {matchLabels: {app: agent}}   # hostNetwork: true\n"
 );
+const DUPLICATE: &str = concat!(
+    policy!("prod", "  podSelector: {matchLabels: {app: db}}\n  ingress: []\n"),
+    "---\n",
+    policy!("prod", "  podSelector: {matchLabels: {app: api}}\n  ingress: []\n")
+);
+const SHARED_ADDRESS: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: one, namespace: prod, labels: {app: one}}
+spec: {containers: []}
+status: {podIPs: [{ip: 10.244.1.9}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: two, namespace: prod, labels: {app: two}}
+spec: {containers: []}
+status: {podIPs: [{ip: 10.244.1.9}]}
+";

@@ -72,7 +72,7 @@
     left = Math.round(Math.min(270, 20 + longest * 7));
     top_ = Math.round(Math.min(180, 20 + longest * 7));
     const room = Math.min(scroll.clientWidth - left, scroll.clientHeight - top_) - 24;
-    const usual = n > 200 ? 13 : n > 60 ? 15 : n > 14 ? 22 : 60;
+    const usual = n > 200 ? 13 : n > 60 ? 15 : Math.max(22, Math.min(60, room / n));
     cell = zoom === "fit" ? Math.max(1, room / n) : Math.max(2, Math.min(90, usual * zoom));
     extent.style.width = `${left + n * cell + 20}px`;
     extent.style.height = `${top_ + n * cell + 20}px`;
@@ -243,6 +243,8 @@
       make("h2", {}, link(source), " → ", link(destination)),
       make("p", {}, badge(set), ` ${set === NOTHING ? "" : sets[set]}`),
       ...(set === NOTHING ? [make("p", { class: "faint" }, "A denied packet is dropped: the client sees a timeout, not a refusal.")] : []),
+      ...(workloads[source].onHost && set !== NOTHING
+        ? [make("p", {}, "The source is on its node's network. A node may always reach the pods that run on it, whatever policies say.")] : []),
       ...side(source, destination, "egress"), ...side(destination, source, "ingress"));
   };
 
