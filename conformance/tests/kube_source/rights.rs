@@ -55,6 +55,20 @@ fn a_missing_right_is_named_and_once_granted_it_goes_on() {
 }
 
 #[test]
+fn a_node_that_the_api_server_does_not_know_is_told() {
+    let ground = Ground::new("kube node");
+    let folder = |name: &str| ground.dir().join(name).display().to_string();
+    let arguments = ["--node-name", "w9", "--cni-dir", &folder("cni"), "--state-dir", &folder("state")];
+    let arguments = arguments.map(str::to_owned);
+    let daemon = Daemon::launch_in(ground.netns(), ground.dir(), &ground.admin, &arguments);
+    eventually("it is ready", || daemon.is_ready());
+    assert!(daemon.log().contains("has no node called w9"), "{}", daemon.log());
+    drop(daemon);
+    let daemon = Daemon::start(&ground);
+    assert!(!daemon.log().contains("has no node"), "{}", daemon.log());
+}
+
+#[test]
 fn credentials_that_are_none_are_told_apart() {
     let mut ground = Ground::new("kube credentials");
     let (status, said) = once(&ground, Path::new("/nowhere/kubeconfig"));

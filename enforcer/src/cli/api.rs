@@ -8,12 +8,14 @@ use super::{
 use crate::source::kube::{ConnectError, Connection, Credentials, Fault, Source};
 use policy_model::cluster::Change;
 use tokio::runtime::Builder;
+use tracing::warn;
 
 pub(super) fn run(options: &RunOptions, credentials: Credentials) -> Result<(), Failure> {
     if !options.dry_run && !options.once {
         return follow(options, credentials);
     }
     let (changes, problems) = read(credentials)?;
+    check_node(&changes, &options.node_name);
     if options.dry_run {
         dry_run::run(options, changes)?;
     } else {
@@ -38,12 +40,23 @@ fn follow(options: &RunOptions, credentials: Credentials) -> Result<(), Failure>
     let connection = host.runtime.block_on(Connection::open(credentials)).map_err(no_connection)?;
     let (sender, metrics) = (host.sender.clone(), host.metrics.clone());
     host.runtime.spawn(async move { Source::start(connection).follow(sender, metrics).await });
+    let node = options.node_name.clone();
     host.serve(move |inputs| {
         if let Some((ground, changes)) = ground.first(inputs) {
+            check_node(&changes, &node);
             ground.daemon(changes)?.run(inputs);
         }
         Ok(())
     })
+}
+
+/// A name that is none makes strangers of this node's pods. It may be early, so this is no reason to stop.
+fn check_node(changes: &[Change], name: &str) {
+    if !changes.iter().any(|change| matches!(change, Change::Node(node) if *node.name == *name)) {
+        warn!(
+            "the API server has no node called {name}: pods of this host are found by it, so check --node-name"
+        );
+    }
 }
 
 fn no_connection(error: ConnectError) -> Failure {
