@@ -15,7 +15,7 @@ policyctl lint --explain P014
 
 A finding has a code, a severity, a place and a remedy. Exit code 1 if a finding is a warning or an error (`--fail-on info|warning|error`
 sets the bar), 2 if something cannot be read, else 0. Checks that hold selectors against pods are left out where a folder has no
-pods at all. A code keeps its number.
+pods at all, and a folder without the cluster's DNS is taken to have it where it usually is. A code keeps its number.
 ";
 
 /// `docs/lint.md`.
