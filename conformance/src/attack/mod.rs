@@ -1,7 +1,7 @@
 //! Attacks: packets that no honest pod sends, and flows in every state that a verdict can be asked in.
 //!
 //! [`Ground`] is the lab they happen in: two nodes and five pods under real NetworkPolicy objects. [`catalogue`] lists the
-//! crafted packets, each with what must become of it; [`run`] sends them all at once. [`matrix`] is the honest traffic
+//! crafted packets, each with what must become of it; [`run()`] sends them all at once. [`matrix`] is the honest traffic
 //! that policies are about. The same lists run without our tables first, so that each is seen to get through when
 //! nobody stops it.
 //!
