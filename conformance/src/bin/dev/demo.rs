@@ -105,6 +105,7 @@ fn build() -> Result<(), DemoCommandError> {
     let workspace = workspace::Workspace::read()?;
     let mut cargo = workspace::cargo();
     cargo.current_dir(&workspace.workspace_root).args(["build", "--release", "--package", "enforcer"]);
+    println!("      policyd is built with cargo; the first time takes some minutes");
     if !io::stderr().is_terminal() {
         cargo.arg("--quiet");
     }
