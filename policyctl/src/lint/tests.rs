@@ -313,3 +313,49 @@ fn dns_that_everybody_may_ask_is_isolated_well() {
         system("{from: [{podSelector: {}}], ports: [{port: 53, protocol: UDP}]}").unwrap();
     assert!(severity == Severity::Warning && message.contains("may not ask it"), "{message}");
 }
+
+#[test]
+fn meshes_are_known_by_labels() {
+    let mesh = |namespace: &str, pod: &str, spec: &str| {
+        let text = format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: m, labels: {{{namespace}}}}}}}\n---\n\
+             {{apiVersion: v1, kind: Pod, metadata: {{name: a, namespace: m, labels: {{app: a, {pod}}}}}, spec: {{containers: []}}}}\n---\n{}",
+            policy(spec).replace("namespace: prod", "namespace: m")
+        );
+        let found = lint(&input::parse("m.yaml", &text, None));
+        found
+            .into_iter()
+            .filter(|finding| finding.code == Code::P018)
+            .map(|finding| finding.message)
+            .collect::<Vec<_>>()
+    };
+    let (out, into) =
+        ("{policyTypes: [Egress], egress: [{ports: [{port: 443}]}]}", "{ingress: [{ports: [{port: 8080}]}]}");
+    let sidecar = ["m/a: no egress rule allows 15012/TCP, which the Istio sidecar (istiod) needs"];
+    assert_eq!(mesh("istio-injection: enabled", "", out), sidecar);
+    assert_eq!(mesh("", "sidecar.istio.io/inject: 'true'", out), sidecar);
+    assert_eq!(mesh("istio-injection: enabled", "sidecar.istio.io/inject: 'false'", out), [""; 0]);
+    assert_eq!(
+        mesh("istio-injection: enabled", "", "{policyTypes: [Egress]}"),
+        [""; 0],
+        "who may reach nobody needs no mesh"
+    );
+    let ambient = ["m/a: no ingress rule allows 15008/TCP, which Istio ambient (HBONE) needs"];
+    assert_eq!(mesh("istio.io/dataplane-mode: ambient", "", into), ambient);
+    assert_eq!(mesh("istio.io/dataplane-mode: ambient", "istio.io/dataplane-mode: none", into), [""; 0]);
+    assert_eq!(
+        mesh("istio.io/dataplane-mode: ambient", "", "{ingress: [{from: [{podSelector: {}}]}]}"),
+        [""; 0]
+    );
+    let linkerd = "linkerd.io/control-plane-ns: linkerd";
+    assert_eq!(
+        mesh("", linkerd, into),
+        ["m/a: no ingress rule allows 4143/TCP, which the Linkerd proxy needs"]
+    );
+    assert_eq!(
+        mesh("", linkerd, out),
+        [
+            "m/a: no egress rule allows 8080/TCP, 8086/TCP and 8090/TCP, which the Linkerd proxy (identity, destination, policy) needs"
+        ]
+    );
+}

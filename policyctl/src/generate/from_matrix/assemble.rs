@@ -124,12 +124,8 @@ impl Assembler<'_> {
     fn rule(&self, direction: Direction, rectangle: &Rectangle, subjects: &Set) -> Option<Rule> {
         let Rectangle { others, ports, .. } = rectangle;
         let count = self.plan.kinds.len();
-        let is_allowed = |other: &usize| {
-            subjects.iter().all(|subject| {
-                let wish = self.plan.wish(direction, *subject, *other).as_ref();
-                wish.is_none_or(|wanted| ports.difference(wanted).is_empty())
-            })
-        };
+        let is_allowed =
+            |other: &usize| subjects.iter().all(|subject| self.plan.may(direction, *subject, *other, ports));
         let allowed: Set = (0..self.plan.others(direction)).filter(is_allowed).collect();
         let ports = policy_ports(ports);
         // Nobody is left out: no list says so best.

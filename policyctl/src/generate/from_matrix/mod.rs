@@ -33,9 +33,10 @@ pub enum FromMatrixError {
         /// What may have been meant.
         meant: Option<String>,
     },
-    /// Two workloads that no selector can tell apart.
+    /// Two workloads with the same labels, or on the network of one node: nothing tells them apart.
     #[error(
-        "{first} and {second} have the same labels, so no policy can tell them apart, but different things are wanted of them"
+        "no policy can tell {first} and {second} apart (the same labels, or the address of one node), but different things are \
+         wanted of them"
     )]
     Alike {
         /// One.
@@ -53,8 +54,9 @@ pub enum FromMatrixError {
 /// # Errors
 /// See [`FromMatrixError`]. Nothing is returned that is not equal to the list.
 pub fn from_matrix(snapshot: &Snapshot, wanted: &Wanted) -> Result<Vec<Generated>, FromMatrixError> {
-    let plan = Plan::new(snapshot, wanted)?;
+    let mut plan = Plan::new(snapshot, wanted)?;
     let isolated = isolate::isolated(&plan);
+    plan.settle(&isolated);
     let policies = assemble::policies(&plan, &isolated);
     let differences = prove::differences(snapshot, &plan, wanted, &policies);
     if !differences.is_empty() {

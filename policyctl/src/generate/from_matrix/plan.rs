@@ -1,6 +1,6 @@
 //! What every side of every pod must, may and must not let pass.
 
-use super::{FromMatrixError, Wanted, blocks::next, select::Subject};
+use super::{FromMatrixError, Wanted, blocks::next, isolate::Isolated, select::Subject};
 use crate::{
     connect::pod_addresses,
     input::{Snapshot, workload_name},
@@ -37,6 +37,9 @@ pub(super) struct Plan<'a> {
     pub(super) ranges: [Vec<AddressRange>; 2],
     /// By direction: subject, then other. `None`: nothing is wanted and nothing is unwanted.
     wants: [Vec<Vec<Option<PortSet>>>; 2],
+    /// By direction: what each kind has to do with workloads on the host network that have no address.
+    for_everybody: [Vec<PortSet>; 2],
+    isolated: Isolated,
 }
 
 type Wish = Option<PortSet>;
@@ -55,6 +58,8 @@ impl<'a> Plan<'a> {
             addresses: Vec::new(),
             ranges: [Vec::new(), Vec::new()],
             wants: [Vec::new(), Vec::new()],
+            for_everybody: [Vec::new(), Vec::new()],
+            isolated: [Vec::new(), Vec::new()],
         };
         plan.add_pods(cluster);
         plan.refuse_unknown(wanted)?;
@@ -63,6 +68,7 @@ impl<'a> Plan<'a> {
         plan.ranges = Direction::BOTH.map(|direction| cut(wanted, direction, ipv6, &hosts));
         for direction in Direction::BOTH {
             plan.wants[direction as usize] = plan.wants_of(cluster, wanted, direction, &hosts)?;
+            plan.for_everybody[direction as usize] = plan.for_everybody(cluster, wanted, direction);
         }
         Ok(plan)
     }
@@ -115,6 +121,32 @@ impl<'a> Plan<'a> {
     /// What a subject's side of a direction has to do with an other.
     pub(super) fn wish(&self, direction: Direction, subject: usize, other: usize) -> &Wish {
         &self.wants[direction as usize][subject][other]
+    }
+
+    /// Says who is isolated, so that [`Self::may`] knows where a pair can be left to its other side.
+    pub(super) fn settle(&mut self, isolated: &Isolated) {
+        self.isolated = isolated.clone();
+    }
+
+    /// Whether a subject's side of a direction may let these ports pass with an other.
+    ///
+    /// Both sides of a pair are exact, so that a mistake in one is held by the other, with one exception: a workload on the host
+    /// network without an address is reached by rules without peers alone, and these are for everybody. Who needs such a
+    /// rule leaves other pods to their own sides, where these are isolated and need no such rule for more than is wanted.
+    pub(super) fn may(&self, direction: Direction, subject: usize, other: usize, ports: &PortSet) -> bool {
+        let Some(wanted) = self.wish(direction, subject, other) else { return true };
+        let opposite = match direction {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        };
+        let is_within = |narrow: &PortSet, wide: &PortSet| narrow.difference(wide).is_empty();
+        let is_held = || {
+            other < self.kinds.len()
+                && self.isolated[opposite as usize][other]
+                && is_within(ports, &self.for_everybody[direction as usize][subject])
+                && is_within(&self.for_everybody[opposite as usize][other].intersection(ports), wanted)
+        };
+        is_within(ports, wanted) || is_held()
     }
 
     /// How many others there are in a direction.
@@ -188,6 +220,30 @@ impl<'a> Plan<'a> {
             wants.push(row);
         }
         Ok(wants)
+    }
+
+    fn for_everybody(&self, cluster: &Cluster, wanted: &Wanted, direction: Direction) -> Vec<PortSet> {
+        let is_nowhere = |name: &String| {
+            self.nodes.get(name).is_some_and(|node| {
+                node.pods.iter().any(|pod| pod.host_network && pod_addresses(cluster, pod).is_empty())
+            })
+        };
+        let mut of_name: BTreeMap<&String, PortSet> = BTreeMap::new();
+        for ((source, destination), ports) in &wanted.inside {
+            let (subject, other) = match direction {
+                Direction::Ingress => (destination, source),
+                Direction::Egress => (source, destination),
+            };
+            if is_nowhere(other) {
+                let known = of_name.entry(subject).or_default();
+                *known = known.union(ports);
+            }
+        }
+        let of_kind = |names: &Vec<String>| {
+            let sets = names.iter().filter_map(|name| of_name.get(name));
+            sets.fold(PortSet::none(), |all, set| all.union(set))
+        };
+        self.names.iter().map(of_kind).collect()
     }
 
     /// Whether the pods of a kind may be met over the family of an address. One without addresses may get either.

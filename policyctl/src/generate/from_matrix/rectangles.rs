@@ -38,8 +38,7 @@ pub(super) fn cover(plan: &Plan<'_>, direction: Direction, subjects: &Set) -> Ve
             .flat_map(|subject| all.iter().map(move |other| (*subject, *other)))
             .filter(|(subject, other)| wish(*subject, *other) == Some(ports))
             .collect();
-        let allowed =
-            |subject: usize, other: usize| wish(subject, other).is_none_or(|wanted| contains(wanted, ports));
+        let allowed = |subject: usize, other: usize| plan.may(direction, subject, other, ports);
         while !open.is_empty() {
             let Some((subjects_of, others)) = largest(&open, &allowed) else { break };
             open.retain(|(subject, other)| !(subjects_of.contains(subject) && others.contains(other)));
@@ -89,8 +88,4 @@ fn largest(open: &BTreeSet<(usize, usize)>, allowed: &impl Fn(usize, usize) -> b
     let kept_subjects = subjects.iter().copied().filter(|s| others.iter().any(|o| is_open(*s, *o))).collect();
     let kept_others = others.iter().copied().filter(|o| subjects.iter().any(|s| is_open(*s, *o))).collect();
     Some((kept_subjects, kept_others))
-}
-
-fn contains(wide: &PortSet, narrow: &PortSet) -> bool {
-    narrow.difference(wide).is_empty()
 }

@@ -5,6 +5,7 @@ use crate::{
 };
 use policy_model::{
     cluster::{Change, Cluster},
+    object::ObjectKey,
     strategies,
 };
 use proptest::prelude::*;
@@ -229,7 +230,7 @@ proptest! {
             pod.labels = pod.labels.with("id", &format!("i{index}"));
             pod.owner = None;
             let is_shared = pod.ips.iter().any(|ip| cluster.claimants(*ip).next().is_some());
-            if !pod.host_network && !is_shared {
+            if !is_shared {
                 cluster.insert_pod(pod);
             }
         }
@@ -237,6 +238,12 @@ proptest! {
         let text = matrix_json(&before);
         let wanted = Wanted::parse(&text).unwrap();
         let made = from_matrix(&before, &wanted);
+        // Two on the network of one node may have different answers by their own nodes, and no rule that does so.
+        if let Err(FromMatrixError::Alike { first, .. }) = &made {
+            let name = first.trim_end_matches("[Pod]").split_once('/').unwrap();
+            prop_assert!(before.cluster.pod(&ObjectKey::new(name.0, name.1)).unwrap().host_network);
+            return Ok(());
+        }
         prop_assert!(made.is_ok(), "{}\n{text}", made.unwrap_err());
     }
 }
