@@ -38,8 +38,8 @@ impl Manifests {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": self.items});
         let error = |path: &Path| io_error(path.display().to_string());
         fs::create_dir_all(folder).map_err(error(folder))?;
-        // A name that no reader takes for a manifest.
-        let (new, file) = (folder.join(".cluster.new"), folder.join("cluster.json"));
+        // Beside the folder: who watches it sees one event, and counts one reading, of the whole new state.
+        let (new, file) = (folder.with_extension("new"), folder.join("cluster.json"));
         fs::write(&new, list.to_string()).map_err(error(&new))?;
         fs::rename(&new, &file).map_err(error(&file))
     }
