@@ -1,19 +1,30 @@
 //! The log: to standard error, so that output can be piped.
 
 use super::LogFormat;
-use std::io;
-use tracing_subscriber::EnvFilter;
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// `RUST_LOG` says more precisely what `-v` says roughly.
+/// `RUST_LOG` (`target=level,…`) says more precisely what `-v` says roughly.
 pub(super) fn start(format: LogFormat, verbose: u8) {
+    let set = env::var("RUST_LOG").ok().and_then(|directives| directives.parse().ok());
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(set.unwrap_or_else(|| usual(verbose))).init();
+}
+
+fn usual(verbose: u8) -> Targets {
     // What kube would say of each failed request is said once by whoever made the request.
-    let directives = ["info,kube_client=off", "debug,kube_client=off", "trace"][usize::from(verbose.min(2))];
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => {
-            builder.with_target(false).with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init()
-        }
-        LogFormat::Json => builder.json().init(),
-    }
+    let (level, kube) = match verbose {
+        0 => (LevelFilter::INFO, LevelFilter::OFF),
+        1 => (LevelFilter::DEBUG, LevelFilter::OFF),
+        _ => (LevelFilter::TRACE, LevelFilter::TRACE),
+    };
+    Targets::new().with_default(level).with_target("kube_client", kube)
 }
