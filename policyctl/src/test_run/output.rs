@@ -2,6 +2,7 @@
 
 use super::{FileReport, Outcome, counts};
 use crate::{
+    assertions::Require,
     explain,
     input::Snapshot,
     style::{Style, Tone},
@@ -115,6 +116,10 @@ fn test_json(snapshot: &Snapshot, test: &[Outcome]) -> Value {
                 "line": outcome.place.line,
                 "column": outcome.place.column,
                 "expect": outcome.expect.to_string(),
+                "require": match outcome.require {
+                    Require::Every => "every",
+                    Require::Any => "any",
+                },
                 "passed": outcome.holds(),
                 "flows": outcome.flows,
                 "failures": failures,
