@@ -64,7 +64,7 @@ enum Template {
         /// Labels of the database's pods
         #[arg(long, value_name = "SELECTOR", value_parser = selector)]
         database: Selector,
-        /// Labels of clients, or NS/[SELECTOR] for those of another namespace; may be given more than once
+        /// Labels of clients, or `NS/[SELECTOR]` for those of another namespace; may be given more than once
         #[arg(long, value_name = "SELECTOR", required = true)]
         clients: Vec<String>,
         /// Its port: 5432, 5432/TCP, 8000-8100/UDP or a name

@@ -1,7 +1,7 @@
 //! The answer to "may this reach that, and why": a verdict, the reasons of both sides, and what a reader may be surprised by.
 //!
 //! An end may stand for several pods, and a question for several ports. Every pair is judged by [`Cluster::verdict`]; what
-//! the pairs have in common is said once. [`explain`] answers, [`text`] and [`json`] show the answer.
+//! the pairs have in common is said once. [`explain`] answers, [`text()`] and [`json()`] show the answer.
 
 mod answer;
 mod ends;

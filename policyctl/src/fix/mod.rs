@@ -1,7 +1,7 @@
 //! The smallest change of policies that turns an answer, and everything else that it would move.
 //!
 //! Candidates are made ([`candidates`]), each is applied to a copy of the cluster and everything that its policies touch is
-//! evaluated again ([`moved`]); the one that moves least beside what was asked is offered. Nothing is offered that was
+//! evaluated again ([`moved()`]); the one that moves least beside what was asked is offered. Nothing is offered that was
 //! not evaluated, and nothing moves that is not said.
 
 mod candidates;

@@ -42,7 +42,7 @@ pub(crate) const TEST_ALL: &[Phase] = &[
     Phase {
         name: "docs",
         args: &["doc", "--workspace", "--no-deps", "--document-private-items"],
-        env: &[("RUSTDOCFLAGS", "-D warnings")],
+        env: &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links")],
         tests: false,
     },
 ];
