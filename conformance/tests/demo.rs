@@ -122,15 +122,27 @@ fn an_interruption_at_any_moment_leaves_nothing() {
     }
 }
 
+/// A lab that was left up: whatever becomes of the test, it goes.
+struct Kept(String);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Err(error) = ownership::remove(&self.0) {
+            eprintln!("{} is left: {error}", self.0);
+        }
+    }
+}
+
 #[test]
 fn kept_it_can_be_looked_at_and_taken_down() {
     let Output { status, stdout, stderr } = program(&["demo", "--keep"]).output().expect("the demo");
     let said = String::from_utf8_lossy(&stdout);
+    let down = said.lines().find_map(|line| line.trim().strip_prefix("cargo dev demo-down "));
+    let kept = Kept(down.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&stderr))).to_owned());
+    let id = &kept.0;
     assert!(status.success(), "{said}{}", String::from_utf8_lossy(&stderr));
     let last = said.lines().last().unwrap_or_default();
     assert!(last.ends_with(" passed, 0 failed"), "{last}");
-    let down = said.lines().find_map(|line| line.trim().strip_prefix("cargo dev demo-down "));
-    let id = down.expect("how to take it down").to_owned();
 
     // What it says works as it stands.
     let commands = said.lines().map(str::trim).filter(|line| line.starts_with("ip netns exec"));
@@ -154,10 +166,10 @@ fn kept_it_can_be_looked_at_and_taken_down() {
     // Without its policy nothing lets anyone in any more.
     wait_until("the folder is followed", || run(ask_as_api).stdout.is_empty());
 
-    let output = program(&["demo-down", &id]).output().expect("demo-down");
+    let output = program(&["demo-down", id]).output().expect("demo-down");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(leftovers(&id), Vec::<String>::new());
-    wait_until("no process is left", || processes(&id).is_empty());
-    let again = program(&["demo-down", &id]).output().expect("demo-down");
+    assert_eq!(leftovers(id), Vec::<String>::new());
+    wait_until("no process is left", || processes(id).is_empty());
+    let again = program(&["demo-down", id]).output().expect("demo-down");
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("there is no demo"));
 }

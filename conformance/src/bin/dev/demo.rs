@@ -84,7 +84,8 @@ pub(crate) fn run(keep: bool) -> Result<bool, DemoCommandError> {
     let ended = demo::run(&company, keep, &mut screen, &mut checks);
     match &ended {
         Ok(Some(kept)) => {
-            start_servers(kept)?;
+            // Without them it is no use, and nobody has been told how to take it down.
+            start_servers(kept).inspect_err(|_| drop(ownership::remove(&kept.id)))?;
             kept.tell(&mut screen);
         }
         Ok(None) => {}
@@ -119,7 +120,8 @@ fn build() -> Result<(), DemoCommandError> {
 
 /// Servers that outlive this process, as a process of the lab's outside host: they end when the lab is taken down.
 fn start_servers(kept: &Kept) -> Result<(), DemoCommandError> {
-    let this = std::env::current_exe().map_err(io_error("the path of this program"))?;
+    // Not by its path: another build may have taken that meanwhile.
+    let this = format!("/proc/{}/exe", process::id());
     let ports: Vec<_> = kept.ports.iter().map(ToString::to_string).collect();
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &format!("{}-out", kept.id)]).arg(this);
