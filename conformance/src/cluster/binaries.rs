@@ -1,6 +1,9 @@
 //! Builds the servers, once for each state of the module that says how.
 
-use super::error::{ClusterError, tail};
+use super::{
+    error::{ClusterError, tail},
+    go,
+};
 use crate::lab::LabError;
 use nix::fcntl::{Flock, FlockArg};
 use std::{
@@ -133,13 +136,13 @@ impl Module {
     fn compile(&self, program: &Path, log: &Path) -> Result<(), ClusterError> {
         let no_log = || ClusterError::io(log.display().to_string());
         let mut output = File::create(log).map_err(no_log())?;
-        let total = self.packages()?;
+        let go = go::program(&self.go)?;
+        let total = self.packages(&go)?;
         // Builds of people who work on this machine come first.
         let mut child = Command::new("nice")
+            .args(["-n", "19"])
+            .arg(&go)
             .args([
-                "-n",
-                "19",
-                "go",
                 "build",
                 "-v",
                 "-mod=readonly",
@@ -184,8 +187,8 @@ impl Module {
     }
 
     /// How many packages it is made of.
-    fn packages(&self) -> Result<usize, ClusterError> {
-        let mut command = Command::new("go");
+    fn packages(&self, go: &Path) -> Result<usize, ClusterError> {
+        let mut command = Command::new(go);
         command
             .args(["list", "-mod=readonly", "-buildvcs=false", "-deps", &format!("./{PROGRAM}")])
             .current_dir(&self.dir);

@@ -12,6 +12,7 @@ mod binaries;
 mod certificates;
 mod error;
 mod etcd;
+mod go;
 mod kept;
 
 pub use api_server::{ApiServer, Identity};

@@ -27,6 +27,8 @@ const PACKAGES: &[(&str, Proof)] = &[
     ("procps", Proof::Program("sysctl")),
     ("kmod", Proof::Program("modprobe")),
     ("openssl", Proof::Program("openssl")),
+    // Any version: it fetches the one that Kubernetes is built with.
+    ("golang-go", Proof::Program("go")),
 ];
 
 /// Whether a program of this name is found.
