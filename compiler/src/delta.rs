@@ -103,8 +103,7 @@ impl Batch {
 
 /// What makes `to` of `from`: for a restart (`from` is what the kernel holds), for repair, and for a first load.
 ///
-/// A set whose spec, or a chain whose hook, is another is made anew within the transaction, and with it the rules of
-/// every chain that uses the set.
+/// Where a set's spec or a chain's hook is another, the whole table is made anew within the transaction.
 #[must_use]
 pub fn diff(from: &Ruleset, to: &Ruleset) -> Delta {
     let mut batch = Batch::default();

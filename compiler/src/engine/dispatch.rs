@@ -10,7 +10,7 @@ use crate::{
         self_set,
     },
 };
-use policy_model::policy::Direction;
+use policy_model::{object::Node, policy::Direction};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -214,12 +214,8 @@ impl Compiler {
         if !std::mem::take(&mut self.dirty.nodes) {
             return;
         }
-        let ranges = self.nodes.values().flat_map(|node| &node.pod_cidrs).map(|cidr| cidr.network());
-        let addresses = self.nodes.values().flat_map(|node| node.addresses.iter().copied());
-        let all = ranges
-            .flat_map(|first| [first, successor(first)])
-            .chain(addresses)
-            .chain(self.config.addresses.iter().copied());
+        let nodes = self.nodes.values().flat_map(Node::own_addresses);
+        let all = nodes.chain(self.config.addresses.iter().copied());
         let mut sets = [Elements::new(), Elements::new()];
         for address in all {
             sets[AddressFamily::of(address) as usize].insert(Key::address(address), None);
@@ -233,11 +229,4 @@ impl Compiler {
 fn self_key(address: IpAddr) -> Key {
     let one = Key::address(address);
     Key::default().then(one.as_bytes()).then(one.as_bytes())
-}
-
-fn successor(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => IpAddr::V4((u32::from(v4).wrapping_add(1)).into()),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6).wrapping_add(1)).into()),
-    }
 }
