@@ -2,8 +2,8 @@
 //!
 //! [`scenario`] reads the expectations of `testdata` and asks the model and the simulator.
 //! [`lab`] raises a small cluster in network namespaces of this machine; [`probe`] sends real traffic through it. Suites,
-//! attacks and the demo stand on these two. [`cluster`] runs real Kubernetes servers. The crate links no C library
-//! and has no `unsafe`.
+//! attacks and the demo stand on these two. [`cluster`] runs real Kubernetes servers, [`image`] makes container images for
+//! them. The crate links no C library and has no `unsafe`.
 #![forbid(unsafe_code)]
 
 pub mod attack;
@@ -11,6 +11,7 @@ pub mod bench;
 pub mod cluster;
 pub mod demo;
 pub mod enforced;
+pub mod image;
 pub mod lab;
 pub mod probe;
 pub mod scenario;

@@ -1,0 +1,17 @@
+//! Container images from nothing: an OCI image archive of files of this machine, with no base image and no registry.
+//!
+//! [`Layer`] is the file tree, [`Image`] adds what a runtime must know to start it, and [`Image::write`] makes one tar file
+//! of them that `ctr --namespace k8s.io images import FILE` takes, and `podman load` and `docker load` too. The same input
+//! gives the same bytes: times are 1970, owners are root, names are sorted.
+//!
+//! The format is the OCI Image Format Specification 1.1 (image-layout, manifest, config, layer).
+
+mod archive;
+mod error;
+mod layer;
+mod reference;
+
+pub use archive::{Image, Written};
+pub use error::ImageError;
+pub use layer::{Content, Layer};
+pub use reference::Reference;
