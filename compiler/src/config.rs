@@ -8,6 +8,7 @@ use std::{
 
 /// What becomes of a flow that was allowed when it began and is allowed no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Established {
     /// Every packet is judged: a revoked flow stops at once.
     #[default]
@@ -18,6 +19,7 @@ pub enum Established {
 
 /// What becomes of traffic on the pod bridge that no known pod's address belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[expect(missing_docs, reason = "the variants are their own names")]
 pub enum UnknownPods {
     #[default]
@@ -27,6 +29,7 @@ pub enum UnknownPods {
 
 /// Where the form of a program's steps turns from one to the next. All forms decide the same; they cost differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Costs {
     /// Up to this many (protocol, port) pairs of one peer stand as elements of the exact set; a peer with more, or with
     /// wide ranges, is sent to a port profile.
@@ -46,6 +49,7 @@ impl Default for Costs {
 
 /// A node's settings. A change of them is a change of the fixed chains only.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Config {
     /// The name of this node, as pods have it in `spec.nodeName`.
     pub node: Arc<str>,

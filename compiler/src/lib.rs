@@ -13,6 +13,8 @@ mod index;
 pub mod ir;
 mod program;
 pub mod reach;
+#[cfg(feature = "serde")]
+pub mod readback;
 pub mod sim;
 pub mod skeleton;
 pub mod text;

@@ -93,6 +93,9 @@ fn hold(costs: Costs, changes: Vec<Change>) -> Result<(), TestCaseError> {
         if n + 1 == last || n % 8 == 7 {
             let dump = backend.dump().expect("the tables are readable");
             prop_assert_eq!(&dump.foreign, &[]);
+            let json = serde_json::to_string(&dump.ruleset).expect("JSON");
+            let read: compiler::ir::Ruleset = serde_json::from_str(&json).expect("the same ruleset");
+            prop_assert!(read == dump.ruleset, "what /v1/kernel answers is what was read: {}", json);
             prop_assert!(
                 dump.ruleset == *compiler.ruleset(),
                 "{:#?}",

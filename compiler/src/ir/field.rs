@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The type of one part of a set's key, with nft's own name and number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[expect(missing_docs, reason = "the variants are nft's names")]
 pub enum DataType {
     Ipv4Addr,
@@ -55,6 +56,7 @@ impl DataType {
 
 /// A piece of a packet or of its metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Field {
     /// `meta nfproto`, 1 byte: 2 = IPv4, 10 = IPv6.
     NfProto,

@@ -4,6 +4,8 @@
 //! holds can be read back into the same value. Dependencies (`meta nfproto`, `meta l4proto`) are statements of their own.
 //! Sets are always named: an anonymous set would be one more thing to read back.
 
+#[cfg(feature = "serde")]
+mod bytes;
 mod field;
 mod rule;
 mod set;
@@ -23,6 +25,7 @@ pub type Name = Arc<str>;
 
 /// The two tables that are Palisade's; both are called `palisade`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Family {
     /// `inet palisade`: policy.
     Inet,
@@ -55,6 +58,7 @@ pub const TABLE: &str = "palisade";
 
 /// A whole ruleset. A table that is absent here does not exist in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ruleset {
     /// By family.
     pub tables: BTreeMap<Family, Table>,
@@ -62,6 +66,7 @@ pub struct Ruleset {
 
 /// One table's objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Table {
     /// Named counters.
     pub counters: BTreeSet<Name>,
@@ -73,6 +78,7 @@ pub struct Table {
 
 /// A chain: a base chain if it has a hook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Chain {
     /// Where the kernel enters it; `None` for a chain that is jumped to. The policy of every base chain is accept.
     pub base: Option<Base>,
@@ -82,6 +88,7 @@ pub struct Chain {
 
 /// Where a base chain hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Base {
     /// The netfilter hook.
     pub hook: Hook,
@@ -91,6 +98,7 @@ pub struct Base {
 
 /// A netfilter hook, with the numbers of `NF_INET_*`, which the bridge family shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[expect(missing_docs, reason = "the variants are their own names")]
 pub enum Hook {
     Prerouting = 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 /// What becomes of the packet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[expect(missing_docs, reason = "the variants are nft's words")]
 pub enum Verdict {
     Drop,
@@ -15,6 +16,7 @@ pub enum Verdict {
 
 /// `==` or `!=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[expect(missing_docs, reason = "the variants are their own names")]
 pub enum CmpOp {
     Eq,
@@ -23,6 +25,7 @@ pub enum CmpOp {
 
 /// Bits of `ct state`, as the kernel numbers them (`NF_CT_STATE_BIT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CtStates(pub u32);
 
 impl CtStates {
@@ -40,15 +43,25 @@ impl CtStates {
 
 /// One statement. Values are as long as the field, in the byte order of [`super::Key`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Statement {
     /// `FIELD OP value`.
-    Compare(Field, CmpOp, Box<[u8]>),
+    Compare(Field, CmpOp, #[cfg_attr(feature = "serde", serde(with = "super::bytes"))] Box<[u8]>),
     /// `FIELD & mask OP value`, such as `tcp flags & (fin | syn) != syn`.
-    Masked(Field, Box<[u8]>, CmpOp, Box<[u8]>),
+    Masked(
+        Field,
+        #[cfg_attr(feature = "serde", serde(with = "super::bytes"))] Box<[u8]>,
+        CmpOp,
+        #[cfg_attr(feature = "serde", serde(with = "super::bytes"))] Box<[u8]>,
+    ),
     /// `ip6 daddr ff00::/8` and the like: the first `n` bytes of the field are these. nft loads no more than those.
-    Prefix(Field, Box<[u8]>),
+    Prefix(Field, #[cfg_attr(feature = "serde", serde(with = "super::bytes"))] Box<[u8]>),
     /// `FIELD lo-hi`, both included.
-    Range(Field, Box<[u8]>, Box<[u8]>),
+    Range(
+        Field,
+        #[cfg_attr(feature = "serde", serde(with = "super::bytes"))] Box<[u8]>,
+        #[cfg_attr(feature = "serde", serde(with = "super::bytes"))] Box<[u8]>,
+    ),
     /// `ct state` is one of these.
     CtState(CtStates),
     /// `A . B . C @set`, or `!= @set` where negated.
@@ -84,6 +97,7 @@ pub enum Statement {
 
 /// A rule: every test holds = the effects happen and the verdict counts; the first that fails ends the rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rule {
     /// In order.
     pub statements: Vec<Statement>,

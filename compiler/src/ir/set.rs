@@ -14,7 +14,8 @@ pub type Comment = Arc<str>;
 /// The bytes of an element's key as the kernel holds them. A key of one part is as long as the part; in a concatenation
 /// every part is padded with zeros to 4 bytes. Addresses and ports are in network order, interface indices in host order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(SmallVec<[u8; 16]>);
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+pub struct Key(#[cfg_attr(feature = "serde", serde(with = "super::bytes"))] SmallVec<[u8; 16]>);
 
 impl Key {
     /// From bytes in that layout.
@@ -79,6 +80,7 @@ impl Key {
 
 /// What a set is, without its elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SetSpec {
     /// The parts of its key; one, or several concatenated.
     pub key: Box<[DataType]>,
@@ -92,17 +94,22 @@ pub struct SetSpec {
 
 /// What an element has beside its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Attributes {
     /// Last key of the range, itself included. Only in interval sets, and there always.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub end: Option<Key>,
     /// Only in verdict maps, and there always.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub verdict: Option<Verdict>,
     /// For whoever lists the ruleset.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub comment: Option<Comment>,
 }
 
 /// A named set or verdict map.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Set {
     /// What it is.
     pub spec: SetSpec,

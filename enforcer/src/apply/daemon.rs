@@ -12,7 +12,7 @@ use crate::{
         flags::FlagKeeper,
         tracker::{Tracker, Update},
     },
-    observe::{metrics::Metrics, programs::programs},
+    observe::{kernel::readback, metrics::Metrics, programs::programs},
 };
 use compiler::{Compiler, Event};
 use policy_model::{
@@ -329,6 +329,9 @@ impl<B: Backend> Daemon<B> {
         match question {
             Question::Programs(answer) => {
                 let _ = answer.send(programs(self.engine.compiler(), self.engine.revision()));
+            }
+            Question::Kernel(answer) => {
+                let _ = answer.send(readback(&mut self.engine).map(Box::new));
             }
             Question::Verdict(flow, answer) => {
                 let _ = answer.send(self.cluster.verdict(&flow));

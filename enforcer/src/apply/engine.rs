@@ -180,7 +180,8 @@ impl<B: Backend> Engine<B> {
         Ok(outcome)
     }
 
-    fn wanted(&self) -> Cow<'_, Ruleset> {
+    /// What the kernel should hold: all of it but what was refused.
+    pub(crate) fn wanted(&self) -> Cow<'_, Ruleset> {
         if self.quarantine.is_empty() {
             Cow::Borrowed(self.compiler.ruleset())
         } else {

@@ -1,7 +1,13 @@
 //! What the loop is told, and asked.
 
-use crate::{nft::Counter, node::facts::Facts};
-use compiler::ir::{Family, Name};
+use crate::{
+    nft::{Counter, Error},
+    node::facts::Facts,
+};
+use compiler::{
+    ir::{Family, Name},
+    readback::Readback,
+};
 use policy_model::{
     cluster::Change,
     verdict::{Flow, Verdict},
@@ -40,6 +46,8 @@ pub enum Input {
 pub enum Question {
     /// Every program with its steps, sets and pods.
     Programs(oneshot::Sender<Value>),
+    /// What the kernel holds, read back now.
+    Kernel(oneshot::Sender<Result<Box<Readback>, Error>>),
     /// What the model says about a flow.
     Verdict(Box<Flow>, oneshot::Sender<Verdict>),
     /// The kernel's named counters; `None` if they cannot be read now.

@@ -44,6 +44,7 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, inputs: Sender<
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_page))
+        .route("/v1/kernel", get(kernel))
         .route("/v1/programs", get(programs))
         .route("/v1/verdict", get(verdict))
         .with_state(Shared { metrics, inputs });
@@ -79,6 +80,14 @@ async fn metrics_page(State(shared): State<Shared>) -> Response {
 async fn programs(State(shared): State<Shared>) -> Response {
     match shared.ask(Question::Programs).await {
         Some(programs) => Json(programs).into_response(),
+        None => stopping(),
+    }
+}
+
+async fn kernel(State(shared): State<Shared>) -> Response {
+    match shared.ask(Question::Kernel).await {
+        Some(Ok(readback)) => Json(readback).into_response(),
+        Some(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         None => stopping(),
     }
 }

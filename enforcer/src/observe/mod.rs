@@ -1,6 +1,7 @@
 //! What policyd shows of itself: metrics, health, programs and verdicts over HTTP.
 
 pub mod http;
+pub mod kernel;
 pub mod metrics;
 pub mod programs;
 pub mod verdict;
