@@ -98,6 +98,11 @@ impl Decision {
         isolated.then(|| Self { direction, cells: normal_form(allowed) })
     }
 
+    /// No packet is allowed.
+    pub(crate) fn none(direction: Direction) -> Self {
+        Self { direction, cells: Vec::new() }
+    }
+
     /// Every packet is allowed.
     #[must_use]
     pub fn allows_all(&self) -> bool {

@@ -138,14 +138,17 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         let port = port_of(&key, &[ip], n);
         if there { Event::Port(port) } else { Event::PortDeleted(port.id) }
     });
+    let address = (0u8..6).prop_map(|n| IpAddr::from([10, 244, 1, 2 + n]));
+    let withheld = prop::collection::btree_set(address, 0..3).prop_map(Event::Withheld);
     let change = strategies::change().prop_map(Event::Cluster);
-    prop::collection::vec(prop_oneof![6 => change, 1 => port], 0..40)
+    prop::collection::vec(prop_oneof![12 => change, 2 => port, 1 => withheld], 0..40)
 }
 
 /// What is left of the events: the last word on every object.
 fn state(events: &[Event]) -> Vec<Event> {
     let mut cluster = Cluster::new();
     let mut ports = std::collections::BTreeMap::new();
+    let mut withheld = std::collections::BTreeSet::new();
     for event in events {
         match event {
             Event::Cluster(change) => cluster.apply(change.clone()),
@@ -155,10 +158,12 @@ fn state(events: &[Event]) -> Vec<Event> {
             Event::PortDeleted(id) => {
                 ports.remove(id);
             }
+            Event::Withheld(addresses) => withheld.clone_from(addresses),
         }
     }
     let changes: Vec<_> = cluster.changes().collect();
-    changes.into_iter().map(Event::Cluster).chain(ports.into_values().map(Event::Port)).collect()
+    let ports = ports.into_values().map(Event::Port);
+    changes.into_iter().map(Event::Cluster).chain(ports).chain([Event::Withheld(withheld)]).collect()
 }
 
 fn undo(event: &Event) -> Event {
@@ -168,6 +173,7 @@ fn undo(event: &Event) -> Event {
         Event::Cluster(Change::Policy(policy)) => Change::PolicyDeleted(policy.key.clone()),
         Event::Cluster(Change::Node(node)) => Change::NodeDeleted(node.name.clone()),
         Event::Port(port) => return Event::PortDeleted(port.id.clone()),
+        Event::Withheld(_) => return Event::Withheld(Default::default()),
         other => return other.clone(),
     })
 }

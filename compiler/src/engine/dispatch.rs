@@ -34,10 +34,17 @@ impl Compiler {
         policies.filter(move |policy| pod.is_none_or(|pod| policy.subject.hold(&pod.labels)))
     }
 
+    /// What a pod may do. One that the host has found and nobody has named has labels that are not known: each policy of its
+    /// namespace may select it, so it is isolated where any of them isolates, and allowed is what those policies allow that
+    /// select every pod.
     fn decision(&self, key: PodKey, direction: Direction) -> Option<Decision> {
-        let pod = self.pod_ids.get(&key).and_then(|&id| self.pods.get(id as usize));
-        let ports = pod.map(|pod| &*pod.ports).unwrap_or_default();
-        Decision::of(direction, self.policies_selecting(key).map(|p| &*p.policy), ports)
+        let policies = || self.policies_selecting(key).map(|policy| &*policy.policy);
+        if let Some(pod) = self.pod_ids.get(&key).and_then(|&id| self.pods.get(id as usize)) {
+            return Decision::of(direction, policies(), &pod.ports);
+        }
+        let certain = policies().filter(|policy| policy.pod_selector.is_everything());
+        let isolated = policies().any(|policy| policy.rules(direction).is_some());
+        Decision::of(direction, certain, &[]).or_else(|| isolated.then(|| Decision::none(direction)))
     }
 
     fn is_local(&self, key: PodKey) -> bool {

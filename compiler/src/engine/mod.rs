@@ -6,6 +6,7 @@
 
 mod commit;
 mod dispatch;
+mod host;
 mod objects;
 mod peers;
 mod programs;
@@ -42,6 +43,9 @@ pub enum Event {
     Port(Port),
     /// There is no such interface any more; names [`Port::id`].
     PortDeleted(Arc<str>),
+    /// Addresses of this node that belong to nobody now, whatever a pod's status says: leased to a pod that has not been
+    /// named yet, or given back. Replaces what was said before.
+    Withheld(BTreeSet<IpAddr>),
 }
 
 impl From<Change> for Event {
@@ -154,6 +158,9 @@ pub struct Compiler {
     postings: Postings,
     interfaces: BTreeMap<Arc<str>, Port>,
     interfaces_of: HashMap<PodKey, BTreeSet<Arc<str>>>,
+    /// Addresses of interfaces, with how many have them: a status that claims one for another pod of this node is old.
+    hosted: HashMap<IpAddr, usize>,
+    withheld: BTreeSet<IpAddr>,
     nodes: BTreeMap<Arc<str>, Node>,
     policies: Slab<PolicyState>,
     policy_ids: HashMap<ObjectKey, PolicyId>,
@@ -198,6 +205,8 @@ impl Compiler {
             postings: Postings::default(),
             interfaces: BTreeMap::new(),
             interfaces_of: HashMap::new(),
+            hosted: HashMap::new(),
+            withheld: BTreeSet::new(),
             nodes: BTreeMap::new(),
             policies: Slab::new(),
             policy_ids: HashMap::new(),
@@ -243,6 +252,7 @@ impl Compiler {
             Event::Cluster(change) => self.apply_change(change),
             Event::Port(port) => self.port_applied(port),
             Event::PortDeleted(id) => self.port_deleted(&id),
+            Event::Withheld(addresses) => self.withhold(addresses),
         }
     }
 

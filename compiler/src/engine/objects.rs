@@ -1,10 +1,7 @@
 //! Events: each changes the state and marks what depends on it.
 
 use super::{Compiler, NamespaceState, PodKey, PodState, PolicyState};
-use crate::{
-    config::Port,
-    index::{PodRow, Symbol, Tests},
-};
+use crate::index::{PodRow, Symbol, Tests};
 use policy_model::{
     cluster::Change,
     labels::Labels,
@@ -142,20 +139,8 @@ impl Compiler {
         }
     }
 
-    /// Addresses of a pod: those in its status and those that the host has found.
-    pub(super) fn owned_addresses(&self, key: PodKey) -> SmallVec<[IpAddr; 2]> {
-        let pod = self.pod_ids.get(&key).and_then(|&id| self.pods.get(id as usize));
-        let mut addresses = pod.map(|pod| pod.ips.clone()).unwrap_or_default();
-        for id in self.interfaces_of.get(&key).into_iter().flatten() {
-            addresses.extend(self.interfaces.get(id).into_iter().flat_map(|p| p.addresses.iter().copied()));
-        }
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses
-    }
-
     /// Brings the claims of a pod's addresses up to date and marks whoever is concerned.
-    fn claims_changed(&mut self, key: PodKey, before: &[IpAddr]) {
+    pub(super) fn claims_changed(&mut self, key: PodKey, before: &[IpAddr]) {
         let now = self.owned_addresses(key);
         for &address in before.iter().filter(|a| !now.contains(a)) {
             self.mark_peer(address);
@@ -190,41 +175,8 @@ impl Compiler {
         }
     }
 
-    fn find_key(&self, key: &ObjectKey) -> Option<PodKey> {
+    pub(super) fn find_key(&self, key: &ObjectKey) -> Option<PodKey> {
         Some((self.interner.find(&key.namespace)?, self.interner.find(&key.name)?))
-    }
-
-    pub(super) fn port_applied(&mut self, port: Port) {
-        if self.interfaces.get(&port.id) == Some(&port) {
-            return;
-        }
-        self.port_deleted(&port.id.clone());
-        let key = (self.interner.intern(&port.pod.namespace), self.interner.intern(&port.pod.name));
-        let before = self.owned_addresses(key);
-        self.interfaces_of.entry(key).or_default().insert(port.id.clone());
-        self.dirty.addresses.insert(port.link_local());
-        self.interfaces.insert(port.id.clone(), port);
-        self.claims_changed(key, &before);
-        self.dirty.locals.insert(key);
-        self.dirty.guard = true;
-    }
-
-    pub(super) fn port_deleted(&mut self, id: &Arc<str>) {
-        let Some(key) = self.interfaces.get(id).and_then(|port| self.find_key(&port.pod)) else { return };
-        let before = self.owned_addresses(key);
-        if let Some(port) = self.interfaces.remove(id) {
-            self.dirty.addresses.insert(port.link_local());
-        }
-        if let Some(ids) = self.interfaces_of.get_mut(&key) {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.interfaces_of.remove(&key);
-            }
-        }
-        self.claims_changed(key, &before);
-        self.dirty.locals.insert(key);
-        self.dirty.guard = true;
-        self.gone.push(key);
     }
 
     /// The state of a namespace, made undefined if it is not known: it then has the one label that the API server sets.
