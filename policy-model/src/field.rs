@@ -52,6 +52,12 @@ impl FieldPath {
     }
 }
 
+impl FromIterator<Step> for FieldPath {
+    fn from_iter<T: IntoIterator<Item = Step>>(steps: T) -> Self {
+        Self(steps.into_iter().collect())
+    }
+}
+
 /// Keys that are no plain word, such as `app.kubernetes.io/name`, stand in brackets.
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -37,6 +37,17 @@ impl Cluster {
         strictest.unwrap_or_else(Reach::all).same_family(address)
     }
 
+    /// What one side of a pod lets pass at an address that its status does not name, such as its link-local one: as for
+    /// its other addresses, and with this one as its own.
+    #[must_use]
+    pub fn reach_at(&self, pod: &ObjectKey, address: IpAddr, direction: Direction) -> Reach {
+        let of_pod = |pod: &Pod| {
+            let pod = Pod { ips: [address].into_iter().collect(), ..pod.clone() };
+            self.reach_of_pod(&pod, direction)
+        };
+        self.pod(pod).map_or_else(Reach::all, of_pod).same_family(address)
+    }
+
     fn reach_of_pod(&self, pod: &Pod, direction: Direction) -> Reach {
         let mut policies = self.isolating_policies(pod, direction).peekable();
         if policies.peek().is_none() {

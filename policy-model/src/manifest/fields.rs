@@ -5,59 +5,70 @@ use super::{
     tree::{Data, Entry, Node},
 };
 use crate::field::{FieldPath, Step};
-use std::collections::BTreeMap;
 
 /// Where the fields of an object stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fields(BTreeMap<FieldPath, Mark>);
+pub(super) struct Fields(Below);
+
+/// What is within a value, each with its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Below {
+    #[default]
+    Nothing,
+    List(Box<[(Mark, Below)]>),
+    Map(Box<[(Box<str>, Mark, Below)]>),
+}
 
 impl Fields {
     /// Every field of an object.
-    pub(super) fn of(object: &Node) -> Self {
-        let mut fields = BTreeMap::new();
-        collect(object, &FieldPath::root(), &mut fields);
-        Self(fields)
+    pub(super) fn of(object: &Node<'_>) -> Self {
+        Self(Below::of(object))
     }
 
     /// Whether the object has a field.
     pub(super) fn has(&self, path: &FieldPath) -> bool {
-        self.0.contains_key(path)
+        self.walk(path).1 == path.steps().len()
     }
 
-    /// The place of a field, or of the innermost structure that would hold it.
+    /// The place of a field, or of the innermost structure that would hold it; `None` where that is the object.
     pub(super) fn nearest(&self, path: &FieldPath) -> Option<Mark> {
-        let mut path = path.clone();
-        loop {
-            if let Some(mark) = self.0.get(&path) {
-                return Some(*mark);
-            }
-            path = path.parent()?;
+        self.walk(path).0
+    }
+
+    /// How far a path leads: the place there, and the number of steps.
+    fn walk(&self, path: &FieldPath) -> (Option<Mark>, usize) {
+        let (mut below, mut mark) = (&self.0, None);
+        for (taken, step) in path.steps().iter().enumerate() {
+            let next = match (step, below) {
+                (Step::Field(name), Below::Map(fields)) => {
+                    fields.iter().find(|(key, ..)| **key == **name).map(|(_, at, below)| (at, below))
+                }
+                (Step::Index(index), Below::List(items)) => items.get(*index).map(|(at, below)| (at, below)),
+                _ => None,
+            };
+            let Some((at, within)) = next else { return (mark, taken) };
+            (below, mark) = (within, Some(*at));
         }
+        (mark, path.steps().len())
     }
 }
 
-fn collect(node: &Node, path: &FieldPath, into: &mut BTreeMap<FieldPath, Mark>) {
-    match &node.data {
-        Data::Scalar { .. } => {}
-        Data::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                let path = path.index(index);
-                collect(item, &path, into);
-                into.insert(path, item.at);
-            }
-        }
-        Data::Map(map) => {
-            for entry in &map.entries {
-                let path = path.field(entry.key.clone());
-                collect(&entry.value, &path, into);
-                into.insert(path, place(entry));
+impl Below {
+    fn of(node: &Node<'_>) -> Self {
+        match &node.data {
+            Data::Scalar(..) => Self::Nothing,
+            Data::List(items) => Self::List(items.iter().map(|item| (item.at, Self::of(item))).collect()),
+            Data::Map(map) => {
+                let field =
+                    |entry: &Entry<'_>| (entry.key.as_ref().into(), place(entry), Self::of(&entry.value));
+                Self::Map(map.entries.iter().map(field).collect())
             }
         }
     }
 }
 
 /// The place of a field of an object, or of the innermost structure that would hold it.
-pub(super) fn nearest(object: &Node, path: &FieldPath) -> Mark {
+pub(super) fn nearest(object: &Node<'_>, path: &FieldPath) -> Mark {
     let (mut node, mut mark) = (object, object.at);
     for step in path.steps() {
         match step {
@@ -75,9 +86,9 @@ pub(super) fn nearest(object: &Node, path: &FieldPath) -> Mark {
 }
 
 /// A scalar is found where it stands, all else by its key.
-fn place(entry: &Entry) -> Mark {
+fn place(entry: &Entry<'_>) -> Mark {
     match entry.value.data {
-        Data::Scalar { .. } if !entry.value.is_null() => entry.value.at,
+        Data::Scalar(..) if !entry.value.is_null() => entry.value.at,
         _ => entry.at,
     }
 }

@@ -6,6 +6,7 @@ use super::{
     location::{Location, Mark},
     schema, suggest,
     tree::{Data, Fault, Node},
+    typed,
 };
 use crate::{
     admission::{self, ObjectRef, Rejection},
@@ -15,7 +16,6 @@ use k8s_openapi::{
     api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta,
     serde::de::DeserializeOwned,
 };
-use serde_path_to_error::Segment;
 use std::sync::Arc;
 
 /// The kinds that policy needs, with the only version of each that a cluster of today serves.
@@ -64,11 +64,11 @@ impl Reader {
     }
 
     /// A document: an object, or a list of them.
-    pub(super) fn document(&mut self, node: &Node) {
+    pub(super) fn document(&mut self, node: &Node<'_>) {
         self.object(node, None);
     }
 
-    fn object(&mut self, node: &Node, inherited: Option<Inherited<'_>>) {
+    fn object(&mut self, node: &Node<'_>, inherited: Option<Inherited<'_>>) {
         if node.as_map().is_none() {
             let message = "a document must be an object: a map with apiVersion, kind and metadata";
             return self.problem(node.at, None, FieldPath::root(), None, message.to_owned(), None);
@@ -89,7 +89,7 @@ impl Reader {
     }
 
     /// The items of a list stand each for itself; a fault of the list's own map concerns them all.
-    fn list(&mut self, list: &Node, items: &Node, inherited: Inherited<'_>) {
+    fn list(&mut self, list: &Node<'_>, items: &Node<'_>, inherited: Inherited<'_>) {
         let faults = list.as_map().map(|map| map.faults.as_slice()).unwrap_or_default();
         if !faults.is_empty() {
             return faults.iter().for_each(|fault| self.refuse_document(fault.clone()));
@@ -106,7 +106,7 @@ impl Reader {
         }
     }
 
-    fn known_or_skipped(&mut self, node: &Node, api_version: &str, kind: &str) {
+    fn known_or_skipped(&mut self, node: &Node<'_>, api_version: &str, kind: &str) {
         let object = object_ref(node, kind);
         let version_of =
             |kind: &str| KINDS.iter().find(|(known, _)| *known == kind).map(|(_, version)| *version);
@@ -132,7 +132,7 @@ impl Reader {
         self.problem(fields::nearest(node, &path), Some(object), path, None, message, Some(help));
     }
 
-    fn skip(&mut self, node: &Node, api_version: &str, kind: &str) {
+    fn skip(&mut self, node: &Node<'_>, api_version: &str, kind: &str) {
         let location = Location::new(&self.file, node.at);
         self.parsed.skipped.push(Skipped {
             api_version: api_version.to_owned(),
@@ -141,7 +141,7 @@ impl Reader {
         });
     }
 
-    fn known(&mut self, node: &Node, kind: &str, object: ObjectRef) {
+    fn known(&mut self, node: &Node<'_>, kind: &str, object: ObjectRef) {
         let before = self.parsed.problems.len();
         self.faults(node, &object, &FieldPath::root());
         let shape = if kind == "NetworkPolicy" { &schema::NETWORK_POLICY } else { &schema::ANY_OBJECT };
@@ -181,7 +181,7 @@ impl Reader {
     }
 
     /// Takes an EndpointSlice in, if it is a Service's.
-    fn slice(&mut self, node: &Node) -> Result<Option<Object>, Refused> {
+    fn slice(&mut self, node: &Node<'_>) -> Result<Option<Object>, Refused> {
         let slice = EndpointSlice::from_api(&typed(Some(node), &FieldPath::root())?);
         self.parsed.slices.extend(slice.map(|value| {
             let location = Location::new(&self.file, node.at);
@@ -192,9 +192,12 @@ impl Reader {
     }
 
     /// Reports keys that are there twice, anywhere in an object.
-    fn faults(&mut self, node: &Node, object: &ObjectRef, path: &FieldPath) {
+    fn faults(&mut self, node: &Node<'_>, object: &ObjectRef, path: &FieldPath) {
+        if !node.is_faulty {
+            return;
+        }
         match &node.data {
-            Data::Scalar { .. } => {}
+            Data::Scalar(..) => {}
             Data::List(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.faults(item, object, &path.index(index));
@@ -212,7 +215,7 @@ impl Reader {
                     );
                 }
                 for entry in &map.entries {
-                    self.faults(&entry.value, object, &path.field(entry.key.clone()));
+                    self.faults(&entry.value, object, &path.field(entry.key.to_string()));
                 }
             }
         }
@@ -248,7 +251,7 @@ impl From<Rejection> for Refused {
     }
 }
 
-fn convert(node: &Node, kind: &str) -> Result<Object, Refused> {
+fn convert(node: &Node<'_>, kind: &str) -> Result<Object, Refused> {
     let root = FieldPath::root();
     Ok(match kind {
         "Pod" => Object::Pod(admission::pod(&typed(Some(node), &root)?)?),
@@ -261,7 +264,7 @@ fn convert(node: &Node, kind: &str) -> Result<Object, Refused> {
     })
 }
 
-fn workload(node: &Node, kind: &str, template: &[&'static str]) -> Result<Workload, Refused> {
+fn workload(node: &Node<'_>, kind: &str, template: &[&'static str]) -> Result<Workload, Refused> {
     let metadata: ObjectMeta =
         typed(node.get("metadata").map(AsRef::as_ref), &FieldPath::root().field("metadata"))?;
     let path = template.iter().fold(FieldPath::root(), |path, step| path.field(*step));
@@ -272,20 +275,16 @@ fn workload(node: &Node, kind: &str, template: &[&'static str]) -> Result<Worklo
 }
 
 /// A part of an object in the type that the API has for it; its default where it is absent or null.
-fn typed<T: DeserializeOwned + Default>(node: Option<&Node>, path: &FieldPath) -> Result<T, Refused> {
+fn typed<T: DeserializeOwned + Default>(node: Option<&Node<'_>>, path: &FieldPath) -> Result<T, Refused> {
     let Some(node) = node.filter(|node| !node.is_null()) else { return Ok(T::default()) };
-    serde_path_to_error::deserialize(node.to_value()).map_err(|error| {
-        let path = error.path().iter().fold(path.clone(), |path, segment| match segment {
-            Segment::Seq { index } => path.index(*index),
-            Segment::Map { key } | Segment::Enum { variant: key } => path.field(key.clone()),
-            Segment::Unknown => path,
-        });
-        Refused::Type { path, message: error.inner().to_string() }
+    typed::read(node).map_err(|error| {
+        let path = path.steps().iter().cloned().chain(error.path).collect();
+        Refused::Type { path, message: error.message }
     })
 }
 
 /// Whose the object is, as far as it says.
-fn object_ref(node: &Node, kind: &str) -> ObjectRef {
+fn object_ref(node: &Node<'_>, kind: &str) -> ObjectRef {
     let namespace = match kind {
         "Namespace" | "Node" => None,
         _ => Some(metadata(node, "namespace").unwrap_or("default").to_owned()),
@@ -298,13 +297,13 @@ fn object_ref(node: &Node, kind: &str) -> ObjectRef {
 }
 
 /// Whether an object is being deleted: a namespace says so in its phase too.
-fn is_terminating(node: &Node) -> bool {
+fn is_terminating(node: &Node<'_>) -> bool {
     let phase = node.get("status").and_then(|status| status.get("phase")).and_then(|phase| phase.as_text());
     phase == Some("Terminating") || metadata(node, "deletionTimestamp").is_some()
 }
 
 /// A field of `metadata` that has a text.
-fn metadata<'a>(node: &'a Node, field: &str) -> Option<&'a str> {
+fn metadata<'a>(node: &'a Node<'_>, field: &str) -> Option<&'a str> {
     let text =
         node.get("metadata").and_then(|metadata| metadata.get(field)).and_then(|value| value.as_text());
     text.filter(|text| !text.is_empty())

@@ -19,6 +19,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod typed;
 
 pub use location::{Located, Location};
 pub use object::{Object, Workload};

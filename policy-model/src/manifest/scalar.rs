@@ -3,25 +3,34 @@
 //! Its tools read YAML 1.1: plain `yes`, `no`, `on`, `off`, `y` and `n` are booleans, a leading zero is octal. A label
 //! `app: on` is therefore refused as a boolean there, and here, and must be quoted.
 
-use serde_json::{Number, Value};
+use serde_json::Number;
 
-/// The value of a scalar without quotes and without a tag.
-pub(super) fn plain(text: &str) -> Value {
+/// What a scalar is. Its text stands beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text,
+}
+
+/// What a scalar without quotes and without a tag is.
+pub(super) fn plain(text: &str) -> Scalar {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            return true.into();
+            return Scalar::Bool(true);
         }
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return false.into();
+            return Scalar::Bool(false);
         }
         _ => {}
     }
     if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
-        return text.into();
+        return Scalar::Text;
     }
     let digits = text.replace('_', "");
-    integer(&digits).or_else(|| float(&digits)).map_or_else(|| text.into(), Value::Number)
+    integer(&digits).or_else(|| float(&digits)).map_or(Scalar::Text, Scalar::Number)
 }
 
 fn integer(text: &str) -> Option<Number> {
@@ -57,7 +66,7 @@ fn float(text: &str) -> Option<Number> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn plain_scalars_resolve_as_in_yaml_1_1() {
@@ -92,7 +101,13 @@ mod tests {
             ("2026-01-02", json!("2026-01-02")),
             ("web", json!("web")),
         ] {
-            assert_eq!(plain(text), value, "{text:?}");
+            let read = match plain(text) {
+                Scalar::Null => Value::Null,
+                Scalar::Bool(value) => value.into(),
+                Scalar::Number(value) => value.into(),
+                Scalar::Text => text.into(),
+            };
+            assert_eq!(read, value, "{text:?}");
         }
     }
 }

@@ -4,11 +4,11 @@
 
 use super::{
     location::Mark,
+    scalar::Scalar,
     suggest,
     tree::{Data, Map, Node},
 };
-use crate::field::FieldPath;
-use serde_json::Value;
+use crate::field::{FieldPath, Step};
 
 /// What a value must be.
 pub(super) enum Shape {
@@ -86,77 +86,101 @@ pub(super) struct Misfit {
 }
 
 /// Everything in a tree that does not fit a shape.
-pub(super) fn misfits(node: &Node, shape: &'static Shape) -> Vec<Misfit> {
-    let mut checker = Checker { outer: Vec::new(), misfits: Vec::new() };
-    checker.check(node, shape, &FieldPath::root());
+pub(super) fn misfits(node: &Node<'_>, shape: &'static Shape) -> Vec<Misfit> {
+    let mut checker = Checker { path: Vec::new(), outer: Vec::new(), misfits: Vec::new() };
+    checker.check(node, shape);
     checker.misfits
 }
 
-struct Checker {
-    /// The fields of the structures around the current one, with their paths, from the object down.
-    outer: Vec<(FieldPath, &'static [(&'static str, Shape)])>,
+struct Checker<'n> {
+    /// Where it is, from the object down.
+    path: Vec<At<'n>>,
+    /// The fields of the structures around the current one, with the length of the path to each, from the object down.
+    outer: Vec<(usize, &'static [(&'static str, Shape)])>,
     misfits: Vec<Misfit>,
 }
 
-impl Checker {
-    fn check(&mut self, node: &Node, shape: &'static Shape, path: &FieldPath) {
-        let fits = |is: fn(&Value) -> bool| matches!(&node.data, Data::Scalar { value, .. } if is(value));
+/// A step that costs nothing until somebody wants to read it.
+#[derive(Clone, Copy)]
+enum At<'n> {
+    Field(&'n str),
+    Index(usize),
+}
+
+impl<'n> Checker<'n> {
+    fn check(&mut self, node: &'n Node<'_>, shape: &'static Shape) {
         match (shape, &node.data) {
             (Any, _) => {}
             // An absent value, wherever the API has an optional field.
             (List(_) | TextMap | Fields(_) | Open(_), _) if node.is_null() => {}
             (List(inner), Data::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    let path = path.index(index);
-                    if item.is_null() {
-                        let help = "write {} for an item without conditions, or leave it out";
-                        self.misfit(&path, item, "the item is empty", Some(help.to_owned()));
-                    } else {
-                        self.check(item, inner, &path);
-                    }
+                    self.at(At::Index(index), |checker| {
+                        if item.is_null() {
+                            let help = "write {} for an item without conditions, or leave it out";
+                            checker.misfit(item, "the item is empty", Some(help.to_owned()));
+                        } else {
+                            checker.check(item, inner);
+                        }
+                    });
                 }
             }
             (TextMap, Data::Map(map)) => {
                 for entry in &map.entries {
-                    let path = path.field(entry.key.clone());
-                    match &entry.value.data {
-                        Data::Scalar { value: Value::String(_), .. } => {}
+                    self.at(At::Field(&entry.key), |checker| match &entry.value.data {
+                        Data::Scalar(Scalar::Text, _) => {}
                         _ if entry.value.is_null() => {
                             let help = Some("write \"\" for an empty one".to_owned());
-                            self.misfit(&path, &entry.value, "the value is missing", help);
+                            checker.misfit(&entry.value, "the value is missing", help);
                         }
-                        _ => self.wrong_type(&path, &entry.value, "a text"),
-                    }
+                        _ => checker.wrong_type(&entry.value, "a text"),
+                    });
                 }
             }
-            (Fields(fields), Data::Map(map)) => self.fields(map, fields, path),
+            (Fields(fields), Data::Map(map)) => self.fields(map, fields),
             (Open(fields), Data::Map(map)) => {
                 for (name, shape) in *fields {
                     if let Some(entry) = map.get(name).filter(|entry| !entry.value.is_null()) {
-                        self.check(&entry.value, shape, &path.field(*name));
+                        self.at(At::Field(name), |checker| checker.check(&entry.value, shape));
                     }
                 }
             }
-            (Text, _) if fits(Value::is_string) => {}
-            (Int, _) if fits(Value::is_i64) => {}
-            (IntOrText, _) if fits(Value::is_i64) || fits(Value::is_string) => {}
-            (Text, _) => self.wrong_type(path, node, "a text"),
-            (Int, _) => self.wrong_type(path, node, "a whole number"),
-            (IntOrText, _) => self.wrong_type(path, node, "a whole number or a name"),
-            (List(_), _) => self.wrong_type(path, node, "a list"),
-            (TextMap | Fields(_) | Open(_), _) => self.wrong_type(path, node, "a map"),
+            (Text | IntOrText, Data::Scalar(Scalar::Text, _)) => {}
+            (Int | IntOrText, Data::Scalar(Scalar::Number(number), _)) if number.is_i64() => {}
+            (Text, _) => self.wrong_type(node, "a text"),
+            (Int, _) => self.wrong_type(node, "a whole number"),
+            (IntOrText, _) => self.wrong_type(node, "a whole number or a name"),
+            (List(_), _) => self.wrong_type(node, "a list"),
+            (TextMap | Fields(_) | Open(_), _) => self.wrong_type(node, "a map"),
         }
     }
 
-    fn fields(&mut self, map: &Map, fields: &'static [(&'static str, Shape)], path: &FieldPath) {
-        self.outer.push((path.clone(), fields));
+    fn at(&mut self, step: At<'n>, check: impl FnOnce(&mut Self)) {
+        self.path.push(step);
+        check(self);
+        self.path.pop();
+    }
+
+    /// The path to where it is, or to one of the structures around that.
+    fn path(&self, length: usize) -> FieldPath {
+        let steps = self.path[..length].iter().map(|step| match step {
+            At::Field(name) => Step::Field((*name).to_owned().into()),
+            At::Index(index) => Step::Index(*index),
+        });
+        steps.collect()
+    }
+
+    fn fields(&mut self, map: &'n Map<'_>, fields: &'static [(&'static str, Shape)]) {
+        self.outer.push((self.path.len(), fields));
         for entry in &map.entries {
             match fields.iter().find(|(name, _)| *name == entry.key) {
                 Some(_) if entry.value.is_null() => {}
-                Some((name, shape)) => self.check(&entry.value, shape, &path.field(*name)),
+                Some((name, shape)) => {
+                    self.at(At::Field(name), |checker| checker.check(&entry.value, shape));
+                }
                 None => {
                     let help = Some(self.where_instead(&entry.key, fields));
-                    let path = path.field(entry.key.clone());
+                    let path = self.path(self.path.len()).field(entry.key.to_string());
                     let message = NO_SUCH_FIELD.to_owned();
                     self.misfits.push(Misfit { path, at: entry.at, value: None, message, help });
                 }
@@ -171,35 +195,34 @@ impl Checker {
             return format!("did you mean {meant}?");
         }
         let mut outer = self.outer.iter().rev();
-        if let Some((path, _)) = outer.find(|(_, fields)| fields.iter().any(|(known, _)| *known == name)) {
-            let holder = if path.steps().is_empty() { "the object".to_owned() } else { path.to_string() };
+        if let Some((length, _)) = outer.find(|(_, fields)| fields.iter().any(|(known, _)| *known == name)) {
+            let holder = if *length == 0 { "the object".to_owned() } else { self.path(*length).to_string() };
             return format!("{name} is a field of {holder}: check the indentation");
         }
         let known: Vec<_> = fields.iter().map(|(known, _)| *known).collect();
         format!("the fields here are {}", known.join(", "))
     }
 
-    fn wrong_type(&mut self, path: &FieldPath, node: &Node, wanted: &str) {
+    fn wrong_type(&mut self, node: &Node<'_>, wanted: &str) {
         let (is, quotable) = match &node.data {
             Data::List(_) => ("it is a list".to_owned(), None),
             Data::Map(_) => ("it is a map".to_owned(), None),
-            Data::Scalar { value: Value::String(text), .. } => (format!("\"{text}\" is a text"), None),
-            Data::Scalar { raw, value } => {
-                let raw = raw.as_deref().unwrap_or_default();
-                let kind = if value.is_boolean() { "a boolean" } else { "a number" };
+            Data::Scalar(Scalar::Text, text) => (format!("\"{text}\" is a text"), None),
+            Data::Scalar(value, raw) => {
+                let kind = if matches!(value, Scalar::Bool(_)) { "a boolean" } else { "a number" };
                 (format!("{raw} is {kind}"), Some(raw))
             }
         };
         let help = quotable.filter(|_| wanted == "a text").map(|raw| format!("put it in quotes: \"{raw}\""));
-        self.misfit(path, node, format!("{is}, and {wanted} is needed"), help);
+        self.misfit(node, format!("{is}, and {wanted} is needed"), help);
     }
 
-    fn misfit(&mut self, path: &FieldPath, node: &Node, message: impl Into<String>, help: Option<String>) {
+    fn misfit(&mut self, node: &Node<'_>, message: impl Into<String>, help: Option<String>) {
         let value = match &node.data {
-            Data::Scalar { value: Value::String(text), .. } => Some(text.clone()),
-            Data::Scalar { raw, .. } => raw.as_deref().map(str::to_owned),
+            Data::Scalar(_, text) => Some(text.to_string()),
             Data::List(_) | Data::Map(_) => None,
         };
-        self.misfits.push(Misfit { path: path.clone(), at: node.at, value, message: message.into(), help });
+        let path = self.path(self.path.len());
+        self.misfits.push(Misfit { path, at: node.at, value, message: message.into(), help });
     }
 }

@@ -34,7 +34,8 @@ pub struct SlicePort {
 impl EndpointSlice {
     /// From an object of the API. `None` if it is of no Service. Endpoints that are names (`FQDN`) are left out, and so is a
     /// port without a number, which stands for every port.
-    pub(super) fn from_api(object: &v1::EndpointSlice) -> Option<Self> {
+    #[must_use]
+    pub fn from_api(object: &v1::EndpointSlice) -> Option<Self> {
         let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
         let service = object.metadata.labels.as_ref()?.get(SERVICE_LABEL)?;
         let is_ready = |endpoint: &&v1::Endpoint| {

@@ -1,10 +1,13 @@
 //! Documents as trees in which every key and value knows its place.
 
-use super::{location::Mark, scalar};
+use super::{
+    location::Mark,
+    scalar::{self, Scalar},
+};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
-use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap},
+    borrow::Cow,
+    collections::{HashMap, HashSet},
     rc::Rc,
 };
 
@@ -26,44 +29,43 @@ pub(super) struct Fault {
     pub(super) help: Option<String>,
 }
 
-/// A value with its place.
+/// A value with its place. Texts are those of the document wherever it has them as they are.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) data: Data,
+pub(super) struct Node<'t> {
+    pub(super) data: Data<'t>,
     /// A scalar's own text; where a list or map begins.
     pub(super) at: Mark,
     /// How many values it holds, itself included and aliases followed.
     size: usize,
+    /// Whether a map in it has [`Map::faults`].
+    pub(super) is_faulty: bool,
 }
 
 #[derive(Debug)]
-pub(super) enum Data {
-    /// With the text as written where it is no string, for messages.
-    Scalar {
-        value: Value,
-        raw: Option<Box<str>>,
-    },
-    List(Vec<Rc<Node>>),
-    Map(Map),
+pub(super) enum Data<'t> {
+    /// With the text as written.
+    Scalar(Scalar, Cow<'t, str>),
+    List(Vec<Rc<Node<'t>>>),
+    Map(Map<'t>),
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Map {
+pub(super) struct Map<'t> {
     /// In the order of the text, without repeated keys; merged ones at the end.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry<'t>>,
     /// Keys that repeat, and merges of what cannot be merged. Whoever uses the map must report them.
     pub(super) faults: Vec<Fault>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: String,
+pub(super) struct Entry<'t> {
+    pub(super) key: Cow<'t, str>,
     pub(super) at: Mark,
-    pub(super) value: Rc<Node>,
+    pub(super) value: Rc<Node<'t>>,
 }
 
-impl Node {
-    pub(super) fn as_map(&self) -> Option<&Map> {
+impl<'t> Node<'t> {
+    pub(super) fn as_map(&self) -> Option<&Map<'t>> {
         match &self.data {
             Data::Map(map) => Some(map),
             _ => None,
@@ -80,38 +82,29 @@ impl Node {
     /// A string's text.
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.data {
-            Data::Scalar { value, .. } => value.as_str(),
+            Data::Scalar(Scalar::Text, text) => Some(text),
             _ => None,
         }
     }
 
     pub(super) fn is_null(&self) -> bool {
-        matches!(self.data, Data::Scalar { value: Value::Null, .. })
+        matches!(self.data, Data::Scalar(Scalar::Null, _))
     }
 
     /// The value of a map's key.
     pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
         self.as_map()?.get(key).map(|entry| &entry.value)
     }
-
-    /// The same value without places.
-    pub(super) fn to_value(&self) -> Value {
-        match &self.data {
-            Data::Scalar { value, .. } => value.clone(),
-            Data::List(items) => items.iter().map(|item| item.to_value()).collect(),
-            Data::Map(map) => map.entries.iter().map(|e| (e.key.clone(), e.value.to_value())).collect(),
-        }
-    }
 }
 
-impl Map {
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+impl<'t> Map<'t> {
+    pub(super) fn get(&self, key: &str) -> Option<&Entry<'t>> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 }
 
 /// Hands over every document of a text that is not empty, broken ones as what is wrong with them.
-pub(super) fn documents(text: &str, mut each: impl FnMut(Result<Rc<Node>, Fault>)) {
+pub(super) fn documents<'t>(text: &'t str, mut each: impl FnMut(Result<Rc<Node<'t>>, Fault>)) {
     if text.len() > limits::BYTES {
         let message = format!("the text has {} bytes, which is more than {}", text.len(), limits::BYTES);
         let at = Mark { line: 1, column: 1, start: 0, end: 0 };
@@ -137,42 +130,45 @@ pub(super) fn documents(text: &str, mut each: impl FnMut(Result<Rc<Node>, Fault>
 
 /// Puts the tree of one document together.
 #[derive(Default)]
-struct Builder {
-    open: Vec<Open>,
-    anchors: HashMap<usize, Rc<Node>>,
+struct Builder<'t> {
+    open: Vec<Open<'t>>,
+    anchors: HashMap<usize, Rc<Node<'t>>>,
     aliased: usize,
-    root: Option<Rc<Node>>,
+    root: Option<Rc<Node<'t>>>,
 }
 
 /// A list or map that has not ended.
-struct Open {
+struct Open<'t> {
     at: Mark,
     anchor: usize,
-    data: OpenData,
+    data: OpenData<'t>,
 }
 
-enum OpenData {
-    List(Vec<Rc<Node>>),
-    Map(OpenMap),
+enum OpenData<'t> {
+    List(Vec<Rc<Node<'t>>>),
+    Map(OpenMap<'t>),
 }
 
 #[derive(Default)]
-struct OpenMap {
-    map: Map,
+struct OpenMap<'t> {
+    map: Map<'t>,
     /// The key whose value is next, and whether it is a plain `<<`.
-    key: Option<(String, Mark, bool)>,
-    /// Keys and the lines that they are on.
-    seen: BTreeMap<String, usize>,
+    key: Option<(Cow<'t, str>, Mark, bool)>,
+    /// The keys, once they are too many to look through.
+    seen: HashSet<Cow<'t, str>>,
     /// What is merged in.
-    merges: Vec<(Mark, Rc<Node>)>,
+    merges: Vec<(Mark, Rc<Node<'t>>)>,
 }
 
-impl Builder {
+/// How many keys are looked through one by one.
+const FEW: usize = 16;
+
+impl<'t> Builder<'t> {
     /// The next document; `None` at the end of the text.
-    fn document<'t>(
+    fn document(
         mut self,
         parser: &mut impl Iterator<Item = Result<(Event<'t>, Span), ScanError>>,
-    ) -> Result<Option<Rc<Node>>, Fault> {
+    ) -> Result<Option<Rc<Node<'t>>>, Fault> {
         for event in parser {
             let (event, span) = event.map_err(|error| syntax(&error))?;
             let at = mark(&span);
@@ -181,7 +177,7 @@ impl Builder {
                 Event::DocumentEnd => return Ok(Some(self.root.unwrap_or_else(|| Rc::new(null(at))))),
                 Event::Scalar(text, style, anchor, tag) => {
                     let is_merge = style == ScalarStyle::Plain && text == "<<";
-                    let node = Rc::new(scalar_node(&text, style, tag.as_deref(), at)?);
+                    let node = Rc::new(scalar_node(text, style, tag.as_deref(), at)?);
                     self.put(node, anchor, at, is_merge)?;
                 }
                 Event::Alias(id) => self.alias(id, at)?,
@@ -201,7 +197,7 @@ impl Builder {
         Ok(None)
     }
 
-    fn open(&mut self, open: Open) -> Result<(), Fault> {
+    fn open(&mut self, open: Open<'t>) -> Result<(), Fault> {
         let is_key =
             self.open.last().is_some_and(|outer| matches!(&outer.data, OpenData::Map(m) if m.key.is_none()));
         if is_key {
@@ -219,7 +215,8 @@ impl Builder {
         let node = match data {
             OpenData::List(items) => {
                 let size = items.iter().map(|item| item.size).sum::<usize>() + 1;
-                Node { data: Data::List(items), at, size }
+                let is_faulty = items.iter().any(|item| item.is_faulty);
+                Node { data: Data::List(items), at, size, is_faulty }
             }
             OpenData::Map(open) => open.close(at),
         };
@@ -239,7 +236,7 @@ impl Builder {
     }
 
     /// Puts a value where the innermost open list or map wants one, or makes it the document.
-    fn put(&mut self, node: Rc<Node>, anchor: usize, at: Mark, is_merge: bool) -> Result<(), Fault> {
+    fn put(&mut self, node: Rc<Node<'t>>, anchor: usize, at: Mark, is_merge: bool) -> Result<(), Fault> {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -256,20 +253,33 @@ impl Builder {
     }
 }
 
-impl OpenMap {
-    fn insert(&mut self, key: String, at: Mark, value: Rc<Node>) {
-        if let Some(first) = self.seen.get(&key) {
+impl<'t> OpenMap<'t> {
+    fn insert(&mut self, key: Cow<'t, str>, at: Mark, value: Rc<Node<'t>>) {
+        if self.has(&key) {
             let message = format!("the key {key} is there twice");
+            let first = self.map.get(&key).map(|first| first.at.line).unwrap_or_default();
             let help = Some(format!("it is on line {first} too; one of them would be lost"));
             self.map.faults.push(Fault { at, message, help });
             return;
         }
-        self.seen.insert(key.clone(), at.line);
-        self.map.entries.push(Entry { key, at, value });
+        self.add(Entry { key, at, value });
+    }
+
+    fn has(&self, key: &str) -> bool {
+        if self.map.entries.len() <= FEW { self.map.get(key).is_some() } else { self.seen.contains(key) }
+    }
+
+    fn add(&mut self, entry: Entry<'t>) {
+        self.map.entries.push(entry);
+        match &self.map.entries[..] {
+            [.., last] if self.map.entries.len() > FEW + 1 => _ = self.seen.insert(last.key.clone()),
+            all if all.len() > FEW => self.seen.extend(all.iter().map(|entry| entry.key.clone())),
+            _ => {}
+        }
     }
 
     /// A merged key counts only where the map, or an earlier merge, has none of that name.
-    fn close(mut self, at: Mark) -> Node {
+    fn close(mut self, at: Mark) -> Node<'t> {
         for (at, merged) in std::mem::take(&mut self.merges) {
             let sources = merged.as_list().map_or_else(|| vec![&merged], |items| items.iter().collect());
             for source in sources {
@@ -279,36 +289,41 @@ impl OpenMap {
                     continue;
                 };
                 for entry in &map.entries {
-                    if !self.seen.contains_key(&entry.key) {
-                        self.seen.insert(entry.key.clone(), entry.at.line);
-                        self.map.entries.push(entry.clone());
+                    if !self.has(&entry.key) {
+                        self.add(entry.clone());
                     }
                 }
             }
         }
-        let size = self.map.entries.iter().map(|entry| entry.value.size).sum::<usize>() + 1;
+        let values = || self.map.entries.iter().map(|entry| &entry.value);
+        let size = values().map(|value| value.size).sum::<usize>() + 1;
+        let is_faulty = !self.map.faults.is_empty() || values().any(|value| value.is_faulty);
         // A block map has no bracket to point at, but its first key stands where it begins.
         let first = self.map.entries.first().map(|entry| entry.at).filter(|first| first.start == at.start);
-        Node { data: Data::Map(self.map), at: first.unwrap_or(at), size }
+        Node { data: Data::Map(self.map), at: first.unwrap_or(at), size, is_faulty }
     }
 }
 
-fn null(at: Mark) -> Node {
-    Node { data: Data::Scalar { value: Value::Null, raw: None }, at, size: 1 }
+fn null(at: Mark) -> Node<'static> {
+    Node { data: Data::Scalar(Scalar::Null, Cow::Borrowed("")), at, size: 1, is_faulty: false }
 }
 
-fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Mark) -> Result<Node, Fault> {
+fn scalar_node<'t>(
+    text: Cow<'t, str>,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    at: Mark,
+) -> Result<Node<'t>, Fault> {
     let wanted = tag.map(|tag| if tag.original() == "!" { Some("str") } else { tag.core_suffix() });
     let value = match (wanted, style) {
-        (None, ScalarStyle::Plain) => scalar::plain(text),
-        (None | Some(Some("str")), _) => Value::from(text),
+        (None, ScalarStyle::Plain) => scalar::plain(&text),
+        (None | Some(Some("str")), _) => Scalar::Text,
         (Some(Some(wanted @ ("null" | "bool" | "int" | "float"))), _) => {
-            let value = scalar::plain(text);
-            let is_wanted = match wanted {
-                "null" => value.is_null(),
-                "bool" => value.is_boolean(),
-                "int" => value.is_i64() || value.is_u64(),
-                _ => value.is_number(),
+            let value = scalar::plain(&text);
+            let is_wanted = match (wanted, &value) {
+                ("null", Scalar::Null) | ("bool", Scalar::Bool(_)) | ("float", Scalar::Number(_)) => true,
+                ("int", Scalar::Number(number)) => number.is_i64() || number.is_u64(),
+                _ => false,
             };
             if !is_wanted {
                 return fault(at, format!("\"{text}\" has the tag !!{wanted}, but is none"));
@@ -317,8 +332,7 @@ fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Mark) -> R
         }
         (Some(_), _) => return unknown_tag(tag, at),
     };
-    let raw = (!value.is_string()).then(|| text.into());
-    Ok(Node { data: Data::Scalar { value, raw }, at, size: 1 })
+    Ok(Node { data: Data::Scalar(value, text), at, size: 1, is_faulty: false })
 }
 
 fn collection_tag(tag: Option<&Tag>, own: &str, at: Mark) -> Result<(), Fault> {
@@ -333,10 +347,12 @@ fn unknown_tag<T>(tag: Option<&Tag>, at: Mark) -> Result<T, Fault> {
 }
 
 /// Keys are text; Kubernetes takes numbers and booleans as what they look like.
-fn key_text(node: &Node, at: Mark) -> Result<String, Fault> {
+fn key_text<'t>(node: &Node<'t>, at: Mark) -> Result<Cow<'t, str>, Fault> {
     match &node.data {
-        Data::Scalar { value: Value::String(text), .. } => Ok(text.clone()),
-        Data::Scalar { value, .. } => Ok(value.to_string()),
+        Data::Scalar(Scalar::Text, text) => Ok(text.clone()),
+        Data::Scalar(Scalar::Null, _) => Ok("null".into()),
+        Data::Scalar(Scalar::Bool(value), _) => Ok(value.to_string().into()),
+        Data::Scalar(Scalar::Number(value), _) => Ok(value.to_string().into()),
         Data::List(_) | Data::Map(_) => fault(at, "a list or a map cannot be a key"),
     }
 }
