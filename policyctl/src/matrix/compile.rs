@@ -107,7 +107,7 @@ impl<'a> Compiler<'a> {
         }
         let groups_of = |class: &Class| class.kinds.iter().filter_map(|kind| group_of_kind[*kind]).collect();
         let groups = self.classes.iter().map(groups_of).collect();
-        Sides { rows, outside, groups }
+        Sides::new(self.direction, &rows, outside, groups)
     }
 
     /// The policies that isolate each kind, by their numbers.

@@ -19,8 +19,10 @@ pub(super) struct Engine {
 
 /// One direction.
 pub(super) struct Sides {
-    /// What each group of kinds lets pass with every class.
-    pub(super) rows: Vec<Vec<SetId>>,
+    /// What each group of kinds lets pass with every class, where [`Self::steps`] says.
+    cells: Vec<SetId>,
+    /// How far it is in [`Self::cells`] from one group to the next, and from one class at the other end to the next.
+    steps: [usize; 2],
     /// What each group lets pass with addresses that are nobody's.
     pub(super) outside: Vec<Reach>,
     /// The groups of a class, one for each of its kinds that is isolated.
@@ -71,7 +73,28 @@ impl Engine {
 }
 
 impl Sides {
+    /// From a row a group. Pairs are looked at source by source, and what that needs is kept together: of egress the row of the
+    /// source's group, of ingress what all groups say to the source.
+    pub(super) fn new(
+        direction: Direction,
+        rows: &[Vec<SetId>],
+        outside: Vec<Reach>,
+        groups: Vec<Vec<usize>>,
+    ) -> Self {
+        let (count, others) = (rows.len(), groups.len());
+        let (cells, steps) = match direction {
+            Direction::Egress => (rows.concat(), [others, 1]),
+            Direction::Ingress => {
+                let of_other = |other| rows.iter().map(move |row| row[other]);
+                ((0..others).flat_map(of_other).collect(), [1, count])
+            }
+        };
+        Self { cells, steps, outside, groups }
+    }
+
     fn lets_pass(&self, subject: usize, other: usize) -> impl Iterator<Item = SetId> + '_ {
-        self.groups[subject].iter().map(move |group| self.rows[*group][other])
+        let [group_step, other_step] = self.steps;
+        let own = self.groups[subject].iter();
+        own.map(move |group| self.cells[group * group_step + other * other_step])
     }
 }

@@ -162,15 +162,14 @@ impl Sets {
     }
 
     fn number(&mut self, set: &PortSet) -> Cell {
-        // Every port of every protocol that has ports is shown as everything, as the matrix shows it.
-        if ports_words(set) == "all" {
-            return EVERYTHING;
-        }
         if let Some(known) = self.known.get(set) {
             return *known;
         }
-        let number = self.all.len() as Cell;
-        self.all.push(set.clone());
+        // Every port of every protocol that has ports is shown as everything, as the matrix shows it.
+        let number = if ports_words(set) == "all" { EVERYTHING } else { self.all.len() as Cell };
+        if number != EVERYTHING {
+            self.all.push(set.clone());
+        }
         self.known.insert(set.clone(), number);
         number
     }
