@@ -15,6 +15,7 @@ pub mod fix;
 pub mod generate;
 pub mod input;
 pub mod lint;
+pub mod live;
 pub mod manifest;
 pub mod matrix;
 mod places;

@@ -6,8 +6,8 @@ use std::{ffi::OsString, path::Path};
 
 /// What NetworkPolicies allow, why, and what to change
 ///
-/// Reads Kubernetes manifests (pods, workloads, namespaces, Services, NetworkPolicies) and answers questions about them. Nothing
-/// is changed, nothing is sent.
+/// Reads Kubernetes manifests (pods, workloads, namespaces, Services, NetworkPolicies), or a cluster's objects where there is no
+/// -f, and answers questions about them. Nothing is changed.
 #[derive(Debug, Parser)]
 #[command(name = "policyctl", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -22,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes:
   1  denied (diff: something gained)
   2  wrong usage or bad input
   3  unknown or mixed
-  4  a cluster or node could not be reached";
+  4  a cluster or node could not be reached, or a kernel disagrees";
 
 /// Flags that every verb has.
 #[derive(Clone, Debug, Args)]
@@ -36,6 +36,18 @@ pub(super) struct Common {
     /// The namespace of objects and ends that name none; matrix and exposure show it alone
     #[arg(short = 'n', long, value_name = "NS", global = true)]
     pub(super) namespace: Option<String>,
+    /// The kubeconfig of the cluster that is asked where there is no -f [default: $KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Cluster")]
+    pub(super) kubeconfig: Option<std::path::PathBuf>,
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "CONTEXT", global = true, help_heading = "Cluster")]
+    pub(super) context: Option<String>,
+    /// Ask the API server as this user
+    #[arg(long = "as", value_name = "USER", global = true, help_heading = "Cluster")]
+    pub(super) user: Option<String>,
+    /// Ask as a member of this group; may be given more than once
+    #[arg(long = "as-group", value_name = "GROUP", global = true, help_heading = "Cluster")]
+    pub(super) groups: Vec<String>,
     /// Say what was read and what was skipped
     #[arg(short = 'v', long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
@@ -56,6 +68,9 @@ pub(super) enum Verb {
     Test(super::test::TestArgs),
     Generate(super::generate::GenerateArgs),
     Report(super::report::ReportArgs),
+    Get(super::get::GetArgs),
+    Status(super::status::StatusArgs),
+    Verify(super::verify::VerifyArgs),
     Completion(CompletionArgs),
 }
 
@@ -70,7 +85,8 @@ pub(super) enum Verb {
   policyctl explain -f manifests shop/deploy/front shop/svc/db:pg
   policyctl explain -R -f . shop/api 203.0.113.9:443/TCP -o json
   policyctl explain -f manifests shop/front shop/db            # every port
-  policyctl explain -f manifests --deny shop/api shop/db:5432  # how to stop it")]
+  policyctl explain -f manifests --deny shop/api shop/db:5432  # how to stop it
+  policyctl explain --node shop/front shop/db:5432             # what do the nodes' kernels say?")]
 pub(super) struct ExplainArgs {
     /// Who opens the connection
     #[arg(value_name = "SRC")]
@@ -81,6 +97,11 @@ pub(super) struct ExplainArgs {
     /// For what is allowed: the smallest change that stops it
     #[arg(long)]
     pub(super) deny: bool,
+    /// Follow the packet through the kernels of the nodes that judge it, too
+    #[arg(long)]
+    pub(super) node: bool,
+    #[command(flatten)]
+    pub(super) agents: super::nodes::AgentArgs,
     #[arg(short = 'o', long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(super) output: Structured,
 }
@@ -158,16 +179,17 @@ pub(super) struct MatrixArgs {
   policyctl diff before/ after/
   policyctl diff -R -f manifests --with new-policy.yaml
   policyctl diff -R -f manifests --without shop/default-deny
+  policyctl diff --with new-policy.yaml    # put over what the cluster has
 
 Exit code 1 if any connection is gained, so that a pipeline can stop.")]
 pub(super) struct DiffArgs {
     /// The state before, and the state after
     #[arg(value_name = "PATH", num_args = 2, conflicts_with_all = ["with", "without"])]
     pub(super) states: Vec<Source>,
-    /// Manifests that are put over what -f names
+    /// Manifests that are put over what -f names or the cluster has
     #[arg(long, value_name = "PATH")]
     pub(super) with: Vec<Source>,
-    /// A policy of what -f names that is left out
+    /// A policy of these that is left out
     #[arg(long, value_name = "NS/POLICY")]
     pub(super) without: Vec<String>,
     /// A row for every pod

@@ -3,7 +3,7 @@
 use super::{
     CliError, Exit, Styles,
     args::{Common, DiffArgs, DiffFormat},
-    session::{selection, tell},
+    session::{read_state, selection, tell},
 };
 use crate::{
     diff::{self, Change},
@@ -63,14 +63,9 @@ fn states(common: &Common, args: &DiffArgs) -> Result<[Snapshot; 2], CliError> {
             help: "give two paths, or -f with --with PATH or --without NS/POLICY",
         });
     }
-    if common.files.is_empty() {
-        return Err(CliError::NoInput);
-    }
-    let before = input::load(&selection(common, common.files.clone()))?;
-    // What is broken in -f is told once, of the state before.
-    let mut after = input::load(&selection(common, common.files.clone()))?;
-    after.faults.clear();
-    after.warnings.clear();
+    let (before, _) = read_state(common)?;
+    // What is broken in it is told once, of the state before.
+    let mut after = before.objects_alone();
     if !args.with.is_empty() {
         after.overlay(input::load(&selection(common, args.with.clone()))?);
     }

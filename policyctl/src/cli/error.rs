@@ -2,8 +2,8 @@
 
 use super::{Exit, names::NameError};
 use crate::{
-    explain::EndsError, generate::from_matrix::FromMatrixError, input::InputError, style::Style,
-    test_run::FilesError,
+    explain::EndsError, generate::from_matrix::FromMatrixError, input::InputError, live::LiveError,
+    style::Style, test_run::FilesError,
 };
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use std::{
@@ -14,9 +14,9 @@ use std::{
 /// What ends a verb without an answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    /// No `-f`.
-    #[error("nothing to read: no -f was given")]
-    NoInput,
+    /// A cluster or node that does not answer.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// A path that cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -76,17 +76,17 @@ pub(super) enum CliError {
 
 impl CliError {
     pub(super) fn exit(&self) -> Exit {
-        Exit::Usage
+        match self {
+            Self::Live(error) if !error.is_usage() => Exit::Unreachable,
+            _ => Exit::Usage,
+        }
     }
 }
 
 impl Diagnostic for CliError {
     fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
         let help = match self {
-            Self::NoInput => "this version reads manifests: give a file or folder with -f (-R for folders within it), or - for standard \
-                              input, as in `kubectl get netpol,pod,ns,svc -A -o yaml | policyctl … -f -`. Reading the kubeconfig's cluster \
-                              comes later"
-                .to_owned(),
+            Self::Live(error) => error.help()?,
             Self::FromMatrix(FromMatrixError::Alike { .. }) => {
                 "give one of them a label of its own, or want the same of both".to_owned()
             }

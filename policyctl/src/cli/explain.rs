@@ -1,5 +1,7 @@
 //! `policyctl explain`.
 
+mod kernel;
+
 use super::{
     CliError, Exit, Session,
     args::{ExplainArgs, Structured},
@@ -8,13 +10,18 @@ use super::{
 use crate::{
     explain::{self, Answer, Explanation, Question},
     fix::{self, Goal},
+    live::walk,
     yaml,
 };
 use std::io::Write;
 
-pub(super) fn run(session: &Session, args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) fn run(session: &mut Session, args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let question = question(session, &args.source, &args.destination)?;
     let mut explanation = ask(session, &question)?;
+    let walks = match args.node {
+        true => Some(kernel::walks(session, args, &question, &mut explanation)?),
+        false => None,
+    };
     let goal = if args.deny { Goal::Deny } else { Goal::Allow };
     // A question about several pairs or ports is no wish to have them all: only what may not pass at all gets a remedy.
     let turns = goal == Goal::Deny || explanation.verdict == Answer::Denied;
@@ -23,15 +30,29 @@ pub(super) fn run(session: &Session, args: &ExplainArgs, out: &mut dyn Write) ->
         explanation.notes.extend(no_fix(&explanation, goal));
     }
     let snapshot = &session.snapshot;
+    let json = || {
+        let mut value = explain::json(snapshot, &explanation);
+        if let Some(walks) = &walks {
+            value["kernel"] = walk::json(walks);
+        }
+        value
+    };
     match args.output {
         Structured::Table if session.common.quiet => {
             writeln!(out, "{}", explanation.verdict.word().to_uppercase())?;
         }
-        Structured::Table => write!(out, "{}", explain::text(snapshot, &explanation, session.style))?,
-        Structured::Json => writeln!(out, "{:#}", explain::json(snapshot, &explanation))?,
-        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&explain::json(snapshot, &explanation)))?,
+        Structured::Table => {
+            write!(out, "{}", explain::text(snapshot, &explanation, session.style))?;
+            if let Some(walks) = &walks {
+                let policies = session.live.as_ref().map(|live| &*live.policies);
+                write!(out, "{}", walk::text(walks, policies, session.style))?;
+            }
+        }
+        Structured::Json => writeln!(out, "{:#}", json())?,
+        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&json()))?,
     }
-    Ok(explanation.verdict.into())
+    let disagree = walks.iter().flatten().any(|walk| !walk.agrees());
+    Ok(if disagree { Exit::Unreachable } else { explanation.verdict.into() })
 }
 
 pub(super) fn question(session: &Session, source: &str, destination: &str) -> Result<Question, CliError> {

@@ -12,12 +12,17 @@ mod exit;
 mod explain;
 mod exposure;
 mod generate;
+mod get;
 mod lint;
 mod matrix;
 mod names;
+mod nodes;
+mod progress;
 mod report;
 mod session;
+mod status;
 mod test;
+mod verify;
 mod who;
 
 pub use args::{Cli, command};
@@ -92,17 +97,28 @@ fn answer(cli: Cli, styles: Styles, out: &mut dyn Write, err: &mut dyn Write) ->
     if let Verb::Generate(args) = verb {
         return generate::run(common, styles, &args, out, err);
     }
-    let session = Session::open(common, styles)?;
+    if let Verb::Status(args) = verb {
+        return status::run(&common, styles, &args, out);
+    }
+    let mut session = Session::open(common, styles)?;
+    if let Verb::Verify(args) = &verb {
+        return verify::run(&mut session, args, out, err);
+    }
     let answered = match &verb {
-        Verb::Explain(args) => explain::run(&session, args, out),
+        Verb::Explain(args) => explain::run(&mut session, args, out),
         Verb::Can(args) => can::run(&session, args, out),
         Verb::Matrix(args) => matrix::run(&session, args, out),
         Verb::Who(args) => who::run(&session, args, out),
         Verb::Exposure(args) => exposure::run(&session, args, out),
         Verb::Report(args) => report::run(&session, args, out),
-        Verb::Diff(_) | Verb::Completion(_) | Verb::Lint(_) | Verb::Test(_) | Verb::Generate(_) => {
-            Ok(Exit::Allowed)
-        }
+        Verb::Get(args) => get::run(&session, args, out, err),
+        Verb::Diff(_)
+        | Verb::Completion(_)
+        | Verb::Lint(_)
+        | Verb::Test(_)
+        | Verb::Generate(_)
+        | Verb::Status(_)
+        | Verb::Verify(_) => Ok(Exit::Allowed),
     };
     // What is broken is said whether or not there is an answer: it may be why there is none.
     out.flush()?;

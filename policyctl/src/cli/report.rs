@@ -21,7 +21,7 @@ use std::io::Write;
 pub(super) struct ReportArgs {
     #[arg(short = 'o', long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
-    /// What stands in the page's head; the paths that were read without it
+    /// What stands in the page's head; without it the paths or the context that was read
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
 }
@@ -39,7 +39,8 @@ enum Format {
 
 pub(super) fn run(session: &Session, args: &ReportArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let paths = || session.common.files.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let report = Report::new(&session.snapshot, args.title.clone().unwrap_or_else(paths));
+    let source = || session.live.as_ref().map_or_else(paths, |live| live.connection.name().to_owned());
+    let report = Report::new(&session.snapshot, args.title.clone().unwrap_or_else(source));
     match args.output {
         Format::Html => out.write_all(page::html(&report).as_bytes())?,
         Format::Dot => out.write_all(graph::dot(&report).as_bytes())?,

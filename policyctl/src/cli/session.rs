@@ -5,29 +5,48 @@ use crate::{
     endpoint::ResolveError,
     explain::EndsError,
     input::{self, Selection, Snapshot},
+    live::{Access, Connection, State},
     style::Style,
 };
 use policy_model::manifest::nearest;
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 pub(super) struct Session {
     pub(super) snapshot: Snapshot,
     pub(super) style: Style,
     pub(super) common: Common,
+    /// The cluster that was read, if no files were.
+    pub(super) live: Option<Live>,
     styles: Styles,
+}
+
+/// A cluster that was read.
+pub(super) struct Live {
+    pub(super) connection: Arc<Connection>,
+    /// Resource version of its policies.
+    pub(super) policies: String,
 }
 
 /// How many faults are shown whole.
 const SHOWN: usize = 20;
 
 impl Session {
-    /// Reads what `-f` names.
+    /// Reads what `-f` names, or the cluster.
     pub(super) fn open(common: Common, styles: Styles) -> Result<Self, CliError> {
-        if common.files.is_empty() {
-            return Err(CliError::NoInput);
+        let (snapshot, live) = read_state(&common)?;
+        Ok(Self { snapshot, style: styles.out, common, live, styles })
+    }
+
+    /// Reads the cluster again, if it was one.
+    pub(super) fn read_again(&mut self) -> Result<(), CliError> {
+        if let Some(live) = &mut self.live {
+            let State { snapshot, policies } = live.connection.state()?;
+            (self.snapshot, live.policies) = (snapshot, policies);
         }
-        let snapshot = input::load(&selection(&common, common.files.clone()))?;
-        Ok(Self { snapshot, style: styles.out, common, styles })
+        Ok(())
     }
 
     pub(super) fn namespace(&self) -> Option<&str> {
@@ -73,6 +92,29 @@ impl Session {
             _ => None,
         };
         CliError::Ends { error, meant }
+    }
+}
+
+/// What `-f` names; without it, the cluster.
+pub(super) fn read_state(common: &Common) -> Result<(Snapshot, Option<Live>), CliError> {
+    if !common.files.is_empty() {
+        return Ok((input::load(&selection(common, common.files.clone()))?, None));
+    }
+    let connection = Connection::open(&common.access())?;
+    let State { snapshot, policies } = connection.state()?;
+    Ok((snapshot, Some(Live { connection: Arc::new(connection), policies })))
+}
+
+impl Common {
+    /// Which cluster, and as whom.
+    pub(super) fn access(&self) -> Access {
+        let Self { kubeconfig, context, user, groups, .. } = self.clone();
+        Access { kubeconfig, context, user, groups }
+    }
+
+    /// Whether a flag says which cluster is meant.
+    pub(super) fn names_cluster(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
     }
 }
 

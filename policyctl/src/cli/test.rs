@@ -4,7 +4,7 @@ use super::{
     CliError, Exit, Styles,
     args::Common,
     error::report,
-    session::{selection, tell},
+    session::{read_state, selection, tell},
 };
 use crate::{
     assertions::TestFileError,
@@ -23,8 +23,8 @@ use std::{
 
 /// Whether policies do what test files expect of them
 ///
-/// A test file says who must reach whom and who must not: see docs/testing-policies.md. Without -f a file is about the
-/// folder manifests beside it, or else about the other files beside it. A folder stands for its files that are called
+/// A test file says who must reach whom and who must not: see docs/testing-policies.md. Without -f, --kubeconfig and
+/// --context a file is about the folder manifests beside it, or else about the other files beside it. A folder stands for its files that are called
 /// tests.yaml, test.yaml or SOMETHING.test.yaml.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -65,10 +65,8 @@ pub(super) fn run(
     for path in &args.tests {
         files.extend(test_run::test_files(path, common.recursive)?);
     }
-    let shared = match common.files.is_empty() {
-        true => None,
-        false => Some(Arc::new(input::load(&selection(common, common.files.clone()))?)),
-    };
+    let is_shared = !common.files.is_empty() || common.names_cluster();
+    let shared = if is_shared { Some(Arc::new(read_state(common)?.0)) } else { None };
     let mut broken = false;
     let mut reports: Vec<(Arc<Snapshot>, FileReport)> = Vec::new();
     for file in &files {

@@ -90,11 +90,7 @@ impl Builder {
             self.snapshot.templates.insert(key.clone());
             cluster.insert_pod(Pod { key, ..workload.pod });
         }
-        if cluster.pods().len() == 0 && cluster.policies().len() == 0 {
-            self.snapshot.warnings.push(Warning::Empty);
-        } else if cluster.policies().len() == 0 {
-            self.snapshot.warnings.push(Warning::NoPolicies);
-        }
+        self.snapshot.note_emptiness();
         self.snapshot
     }
 }

@@ -1,7 +1,10 @@
 //! What is wrong with an input, as reports with the place marked in the text.
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use policy_model::manifest::{Location, Problem};
+use policy_model::{
+    admission,
+    manifest::{Location, Problem},
+};
 use std::{fmt, path::PathBuf, sync::Arc};
 
 /// A file, document or object that is refused. As a [`Diagnostic`] it shows the lines around the place.
@@ -61,6 +64,31 @@ impl Fault {
         let object = problem.object.as_ref().map(ToString::to_string);
         let parts = (object, problem.path.to_string(), problem.message.clone());
         Self { message: problem.headline(), help: problem.help, file, mark, kind, parts: Box::new(parts) }
+    }
+
+    /// An object of a cluster that is not what an API server of today would store.
+    pub(crate) fn stored(problem: admission::Problem, cluster: &str) -> Self {
+        let admission::Problem { object, path, message, help, .. } = problem;
+        Self {
+            message: format!("{object}: {path}: {message}"),
+            help,
+            file: cluster.to_owned(),
+            mark: None,
+            kind: FaultKind::Object,
+            parts: Box::new((Some(object.to_string()), path.to_string(), message)),
+        }
+    }
+
+    /// An object of a cluster that cannot be read.
+    pub(crate) fn unread(object: String, message: String, cluster: &str) -> Self {
+        Self {
+            message: format!("{object}: {message}"),
+            help: None,
+            file: cluster.to_owned(),
+            mark: None,
+            kind: FaultKind::Object,
+            parts: Box::new((Some(object), String::new(), message)),
+        }
     }
 
     /// The object if there is one, the path of its field, and what is wrong with it.

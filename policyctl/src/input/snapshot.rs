@@ -65,6 +65,28 @@ impl Snapshot {
         self.templates.contains(pod)
     }
 
+    /// The same objects, without what was wrong where they were read.
+    #[must_use]
+    pub fn objects_alone(&self) -> Self {
+        Self {
+            cluster: self.cluster.clone(),
+            templates: self.templates.clone(),
+            slices: self.slices.clone(),
+            terminating: self.terminating.clone(),
+            policies: self.policies.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Warns if there is nothing to ask about.
+    pub(crate) fn note_emptiness(&mut self) {
+        if self.cluster.pods().len() == 0 && self.cluster.policies().len() == 0 {
+            self.warnings.push(Warning::Empty);
+        } else if self.cluster.policies().len() == 0 {
+            self.warnings.push(Warning::NoPolicies);
+        }
+    }
+
     /// Takes the objects of another snapshot in, over those of the same name.
     pub fn overlay(&mut self, other: Self) {
         let Self { cluster, templates, slices, terminating, faults, warnings, skipped, policies } = other;
