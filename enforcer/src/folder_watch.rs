@@ -11,7 +11,10 @@ use nix::{
 use std::{
     collections::{BTreeSet, HashMap},
     fs, io,
-    os::{fd::AsFd, unix::fs::MetadataExt},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::MetadataExt,
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -37,6 +40,20 @@ const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_MOVED_TO)
     .union(AddWatchFlags::IN_DELETE_SELF)
     .union(AddWatchFlags::IN_MOVE_SELF);
+
+/// What events have said so far.
+#[derive(Default)]
+struct Noted {
+    paths: BTreeSet<PathBuf>,
+    everything: bool,
+}
+
+/// Readable when something has changed.
+impl AsFd for FolderWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
 
 /// Watches a folder that may be missing, be removed and come back.
 #[derive(Debug)]
@@ -100,27 +117,49 @@ impl FolderWatch {
             return Ok(None);
         }
         let begin = Instant::now();
-        let mut paths = BTreeSet::new();
-        let mut everything = false;
+        let mut noted = Noted::default();
         loop {
-            match self.inotify.read_events() {
-                Ok(events) => {
-                    for event in events {
-                        everything |= !self.note(&event, &mut paths);
-                    }
-                }
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(e) => return Err(e.into()),
-            }
+            self.drain(&mut noted)?;
             if begin.elapsed() >= LONGEST || !self.readable(Some(QUIET))? {
                 break;
             }
         }
-        if everything {
-            self.arm()?;
-            return Ok(Some((Seen::Everything, begin)));
+        Ok(Some((self.seen(noted)?, begin)))
+    }
+
+    /// What has changed by now, without waiting for anything. `None`: nothing has.
+    ///
+    /// # Errors
+    /// The kernel refuses new watches.
+    pub fn now(&mut self) -> io::Result<Option<Seen>> {
+        let mut noted = Noted::default();
+        let mut any = false;
+        while self.readable(Some(Duration::ZERO))? {
+            self.drain(&mut noted)?;
+            any = true;
         }
-        Ok(Some((Seen::Paths(paths), begin)))
+        any.then(|| self.seen(noted)).transpose()
+    }
+
+    fn drain(&self, noted: &mut Noted) -> io::Result<()> {
+        match self.inotify.read_events() {
+            Ok(events) => {
+                for event in events {
+                    noted.everything |= !self.note(&event, &mut noted.paths);
+                }
+                Ok(())
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn seen(&mut self, noted: Noted) -> io::Result<Seen> {
+        if noted.everything {
+            self.arm()?;
+            return Ok(Seen::Everything);
+        }
+        Ok(Seen::Paths(noted.paths))
     }
 
     fn readable(&self, patience: Option<Duration>) -> io::Result<bool> {
@@ -254,6 +293,24 @@ mod tests {
             fs::remove_dir_all(folder.0.join("cni")).unwrap();
             assert_eq!(seen(&mut watch), Some(Seen::Everything), "round {round}: goes");
         }
+    }
+
+    #[test]
+    fn events_that_the_kernel_had_to_drop_are_everything() {
+        let folder = Folder::new("overflow");
+        let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let limit: usize = limit.trim().parse().unwrap();
+        let names = ["a", "b"].map(|name| folder.0.join(name));
+        fs::write(&names[0], "1").unwrap();
+        let mut watch = FolderWatch::new(&folder.0).unwrap();
+        // Each is two events: from there, to here.
+        for n in 0..=limit / 2 {
+            fs::rename(&names[n % 2], &names[(n + 1) % 2]).unwrap();
+        }
+        assert_eq!(watch.now().unwrap(), Some(Seen::Everything));
+        let path = folder.0.join("c");
+        fs::write(&path, "1").unwrap();
+        assert_eq!(seen(&mut watch), paths(&[&path]), "the new watch has lost nothing");
     }
 
     #[test]

@@ -12,3 +12,4 @@ pub mod nft;
 pub mod node;
 pub mod observe;
 pub mod source;
+pub mod state;

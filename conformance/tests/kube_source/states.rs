@@ -10,7 +10,7 @@ use serde_json::json;
 use std::time::Instant;
 
 /// Default deny, and who may reach whom.
-fn policies(ground: &Ground) {
+pub(crate) fn policies(ground: &Ground) {
     ground.apply(&json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "deny", "namespace": "shop"}, "spec": {"podSelector": {}}}));
     for (subject, from) in [("api", "front"), ("db", "api"), ("pay", "api")] {

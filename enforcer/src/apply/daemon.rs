@@ -13,6 +13,7 @@ use crate::{
         tracker::{Tracker, Update},
     },
     observe::{kernel::readback, metrics::Metrics, programs::programs},
+    state::Keeper,
 };
 use compiler::{Compiler, Event};
 use policy_model::{
@@ -41,6 +42,9 @@ pub struct Daemon<B> {
     cluster: Cluster,
     tracker: Tracker,
     flags: Option<FlagKeeper>,
+    keeper: Option<Keeper>,
+    /// What is in force is the state on disk: the source has not told its own yet.
+    provisional: bool,
     schedule: Schedule,
     metrics: Arc<Metrics>,
     batch: Batch,
@@ -79,12 +83,14 @@ impl<B: Backend> Daemon<B> {
         let update = tracker.read(facts, &cluster);
         let mut compiler = Compiler::new(tracker.config().clone());
         changes.into_iter().for_each(|change| compiler.apply(change.into()));
-        update.attached.into_iter().for_each(|port| compiler.apply(Event::Port(port)));
+        update.events().for_each(|event| compiler.apply(event));
         Self {
             engine: Engine::new(backend, compiler),
             cluster,
             tracker,
             flags: None,
+            keeper: None,
+            provisional: false,
             schedule: Schedule::new(Instant::now()),
             metrics,
             batch: Batch::default(),
@@ -102,10 +108,30 @@ impl<B: Backend> Daemon<B> {
         Ok(self)
     }
 
+    /// Keeps the state of the objects on disk, from the next change on.
+    #[must_use]
+    pub fn with_keeper(mut self, keeper: Keeper) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    /// Begins with the state on disk. It is not ready before the source's own first state is in force.
+    #[must_use]
+    pub fn provisional(mut self) -> Self {
+        self.provisional = true;
+        self
+    }
+
     /// The engine, to look at.
     #[must_use]
     pub fn engine(&self) -> &Engine<B> {
         &self.engine
+    }
+
+    /// The objects as the loop knows them.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// Brings the first revision into force; only what the kernel lacks is sent.
@@ -135,25 +161,33 @@ impl<B: Backend> Daemon<B> {
         result
     }
 
-    /// Runs until [`Input::Stop`], or until nobody can send any more. The tables stay as they are.
-    pub fn run(&mut self, inputs: &Receiver<Input>) {
-        loop {
-            let patience = self.schedule.next().saturating_duration_since(Instant::now());
-            match inputs.recv_timeout(patience) {
-                Ok(input) => {
-                    for input in std::iter::once(input).chain(inputs.try_iter().take(DRAIN)) {
-                        if self.take(input).is_break() {
-                            return;
-                        }
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            while let Some(due) = self.schedule.due(Instant::now()) {
-                self.act(due);
-            }
+    /// Runs until [`Input::Stop`], or until nobody can send any more. The tables stay as they are, and the state is on disk.
+    pub fn run(mut self, inputs: &Receiver<Input>) {
+        while self.turn(inputs).is_continue() {}
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish(&self.cluster);
         }
+    }
+
+    fn turn(&mut self, inputs: &Receiver<Input>) -> ControlFlow<()> {
+        let next =
+            self.keeper.as_ref().and_then(Keeper::due).into_iter().fold(self.schedule.next(), Instant::min);
+        match inputs.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(input) => {
+                for input in std::iter::once(input).chain(inputs.try_iter().take(DRAIN)) {
+                    self.take(input)?;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
+        }
+        while let Some(due) = self.schedule.due(Instant::now()) {
+            self.act(due);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.keep(&self.cluster, Instant::now());
+        }
+        ControlFlow::Continue(())
     }
 
     fn take(&mut self, input: Input) -> ControlFlow<()> {
@@ -190,10 +224,16 @@ impl<B: Backend> Daemon<B> {
             _ => false,
         });
         self.batch.reads += 1;
+        if std::mem::take(&mut self.provisional) {
+            info!("the source has told its state");
+        }
         if changes.is_empty() {
             return self.schedule.changed(Instant::now());
         }
         self.note(changes.len(), seen);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.changed(Instant::now());
+        }
         let span = self.batch.span.clone();
         span.in_scope(|| {
             for change in changes {
@@ -209,25 +249,29 @@ impl<B: Backend> Daemon<B> {
     }
 
     fn take_host(&mut self, update: Update, seen: Instant) {
-        let count = update.attached.len() + update.detached.len() + usize::from(update.config.is_some());
+        let count = update.count();
         if count == 0 {
             return;
         }
         self.note(count, seen);
+        if update.is_urgent() {
+            self.schedule.urgent(Instant::now());
+        }
         let span = self.batch.span.clone();
         span.in_scope(|| {
-            for id in update.detached {
-                debug!(container = %id, "port detached");
-                self.engine.apply(Event::PortDeleted(id));
-            }
-            for port in update.attached {
-                debug!(pod = %port.pod, container = %port.id, ifindex = port.ifindex, "port attached");
-                self.engine.apply(Event::Port(port));
-            }
-            if let Some(config) = update.config {
+            if let Some(config) = update.config.clone() {
                 info!(bridges = ?config.bridges, overlay_ports = ?config.overlay_ports,
                     source_guard = config.source_guard, "the node's settings");
                 self.engine.set_config(config);
+            }
+            for event in update.events() {
+                match &event {
+                    Event::Port(port) => {
+                        debug!(pod = %port.pod, container = %port.id, ifindex = port.ifindex, "port attached");
+                    }
+                    event => debug!(?event, "host"),
+                }
+                self.engine.apply(event);
             }
         });
         self.ensure_flags();
@@ -291,7 +335,7 @@ impl<B: Backend> Daemon<B> {
         } else {
             self.schedule.refused(now);
         }
-        if result.is_ok() {
+        if result.is_ok() && !self.provisional {
             self.metrics.set_ready();
         }
         let stats = self.engine.compiler().stats();

@@ -35,6 +35,7 @@ pub(super) struct Schedule {
     last_commit: Option<Instant>,
     first_change: Option<Instant>,
     last_change: Option<Instant>,
+    urgent: Option<Instant>,
     settle: Option<Instant>,
     retry: Option<Instant>,
     backoff: Duration,
@@ -50,6 +51,7 @@ impl Schedule {
             last_commit: None,
             first_change: None,
             last_change: None,
+            urgent: None,
             settle: None,
             retry: None,
             backoff: RETRY.0,
@@ -64,6 +66,12 @@ impl Schedule {
         self.last_change = Some(now);
     }
 
+    /// A change has come that a pod waits for: it is committed at once, with all that has come before it.
+    pub(super) fn urgent(&mut self, now: Instant) {
+        self.changed(now);
+        self.urgent.get_or_insert(now);
+    }
+
     /// Somebody else has changed our tables.
     pub(super) fn foreign(&mut self, now: Instant) {
         let soonest = self.verified.map_or(now, |verified| now.max(verified + FOREIGN_GAP));
@@ -75,6 +83,7 @@ impl Schedule {
         self.last_commit = Some(now);
         self.first_change = None;
         self.last_change = None;
+        self.urgent = None;
         self.settle = (!settled).then(|| now + SETTLE);
     }
 
@@ -120,6 +129,9 @@ impl Schedule {
 
     fn commit_at(&self) -> Option<Instant> {
         let (first, last) = (self.first_change?, self.last_change?);
+        if self.urgent.is_some() {
+            return self.urgent;
+        }
         let Some(before) = self.last_commit.filter(|before| first < *before + GAP) else {
             return Some(first);
         };
@@ -159,6 +171,21 @@ mod tests {
         }
         assert_eq!(schedule.next(), start + 3 * MS + GAP, "quiet for a moment");
         assert_eq!(schedule.due(start + 3 * MS + GAP), Some(Due::Commit));
+    }
+
+    #[test]
+    fn what_a_pod_waits_for_is_not_held_back() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        schedule.changed(start);
+        schedule.committed(start, true);
+        schedule.changed(start + MS);
+        assert_eq!(schedule.due(start + MS), None);
+        schedule.urgent(start + 2 * MS);
+        assert_eq!(schedule.due(start + 2 * MS), Some(Due::Commit));
+        schedule.committed(start + 2 * MS, true);
+        schedule.changed(start + 3 * MS);
+        assert_eq!(schedule.due(start + 3 * MS), None, "only once");
     }
 
     #[test]

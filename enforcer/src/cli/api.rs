@@ -5,17 +5,21 @@ use super::{
     host::Host,
     run::{cannot, once},
 };
-use crate::source::kube::{ConnectError, Connection, Credentials, Fault, Source};
-use policy_model::cluster::Change;
+use crate::{
+    source::kube::{ConnectError, Connection, Credentials, Fault, Source},
+    state::{self, Keeper},
+};
+use policy_model::cluster::{Change, Cluster};
+use std::path::Path;
 use tokio::runtime::Builder;
-use tracing::warn;
+use tracing::{error, info, warn};
 
 pub(super) fn run(options: &RunOptions, credentials: Credentials) -> Result<(), Failure> {
     if !options.dry_run && !options.once {
         return follow(options, credentials);
     }
     let (changes, problems) = read(credentials)?;
-    check_node(&changes, &options.node_name);
+    check_node(&changes.iter().cloned().collect(), &options.node_name);
     if options.dry_run {
         dry_run::run(options, changes)?;
     } else {
@@ -38,24 +42,52 @@ fn read(credentials: Credentials) -> Result<(Vec<Change>, usize), Failure> {
 fn follow(options: &RunOptions, credentials: Credentials) -> Result<(), Failure> {
     let (host, ground) = Host::prepare(options)?;
     let connection = host.runtime.block_on(Connection::open(credentials)).map_err(no_connection)?;
+    let file = state::path(&options.state.state_dir);
+    let state = last_state(&file);
+    let keeper =
+        Keeper::new(file, options.node_name.as_str().into()).map_err(|e| cannot("keep the state", &e))?;
     let (sender, metrics) = (host.sender.clone(), host.metrics.clone());
-    host.runtime.spawn(async move { Source::start(connection).follow(sender, metrics).await });
+    let source = {
+        let _runtime = host.runtime.enter();
+        Source::start(connection).with_known(&state)
+    };
+    host.runtime.spawn(source.follow(sender, metrics));
     let node = options.node_name.clone();
     host.serve(move |inputs| {
-        if let Some((ground, changes)) = ground.first(inputs) {
-            check_node(&changes, &node);
-            ground.daemon(changes)?.run(inputs);
+        if let Some(daemon) = ground.begin(inputs, state)? {
+            check_node(daemon.cluster(), &node);
+            daemon.with_keeper(keeper).run(inputs);
         }
         Ok(())
     })
 }
 
+/// What an earlier run has left. Without it this node begins as a new one; the tables that are in the kernel stay.
+fn last_state(file: &Path) -> Vec<Change> {
+    match state::read(file) {
+        Ok(Some(state)) => {
+            info!(objects = state.len(), file = %file.display(), "the last state is read");
+            state
+        }
+        Ok(None) => Vec::new(),
+        Err(error) => {
+            error!(%error, file = %file.display(), "the last state is not used; it is written anew once the API server has answered");
+            Vec::new()
+        }
+    }
+}
+
 /// A name that is none makes strangers of this node's pods. It may be early, so this is no reason to stop.
-fn check_node(changes: &[Change], name: &str) {
-    if !changes.iter().any(|change| matches!(change, Change::Node(node) if *node.name == *name)) {
-        warn!(
+fn check_node(cluster: &Cluster, name: &str) {
+    match cluster.node(name) {
+        None => warn!(
             "the API server has no node called {name}: pods of this host are found by it, so check --node-name"
-        );
+        ),
+        Some(node) if node.pod_cidrs.is_empty() => warn!(
+            help = "set it with --pod-interface if it is not cni0",
+            "node {name} has no pod range (spec.podCIDRs): it is not guessed, and the pod bridge is found by its pods and CNI's files alone"
+        ),
+        Some(_) => {}
     }
 }
 

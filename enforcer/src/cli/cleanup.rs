@@ -4,6 +4,7 @@ use super::{Failure, StateOptions, preflight};
 use crate::{
     nft::{Backend, Error, Kernel},
     node::flags::FlagKeeper,
+    state,
 };
 use compiler::delta::{Delta, Op};
 use std::{fs, io};
@@ -19,18 +20,19 @@ pub(super) fn run(options: &StateOptions) -> Result<(), Failure> {
         println!("removed  table {table}");
     }
     let folder = &options.state_dir;
-    let state = |e: io::Error| {
+    let state_fault = |e: io::Error| {
         Failure::failed(format!("cannot clear the state folder {}: {e}", folder.display()), "")
     };
-    let bridges = FlagKeeper::open(folder).and_then(FlagKeeper::restore).map_err(state)?;
+    let bridges = FlagKeeper::open(folder).and_then(FlagKeeper::restore).map_err(state_fault)?;
     for bridge in &bridges {
         println!("restored flags of bridge {bridge}");
     }
+    state::forget(folder).map_err(state_fault)?;
     // Only what policyd has made is removed: a folder with something else in it stays.
     let removed = match fs::remove_dir(folder) {
         Ok(()) => true,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => false,
-        Err(e) => return Err(state(e)),
+        Err(e) => return Err(state_fault(e)),
     };
     if removed {
         println!("removed  {}", folder.display());

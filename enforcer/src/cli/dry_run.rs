@@ -6,7 +6,7 @@ use crate::{
     node::{facts::Facts, tracker::Tracker, watch},
 };
 use compiler::{
-    Compiler, Event,
+    Compiler,
     delta::{Delta, diff},
     ir::Ruleset,
     text::{self, Style},
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 /// Prints to standard output; the comments between are comments of nft too, so that the first part loads with `nft -f`.
 pub(super) fn run(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
-    let facts = watch::read_once(&options.host.cni_dir).unwrap_or_else(|error| {
+    let facts = watch::read_once(&options.host.cni_folders()).unwrap_or_else(|error| {
         warn!(%error, "this host's links cannot be read");
         Facts::default()
     });
@@ -26,7 +26,7 @@ pub(super) fn run(options: &RunOptions, changes: Vec<Change>) -> Result<(), Fail
     let update = tracker.read(facts, &cluster);
     let mut compiler = Compiler::new(tracker.config().clone());
     changes.into_iter().for_each(|change| compiler.apply(change.into()));
-    update.attached.into_iter().for_each(|port| compiler.apply(Event::Port(port)));
+    update.events().for_each(|event| compiler.apply(event));
     compiler.commit();
 
     let (delta, from) = match Kernel::open().and_then(|mut kernel| kernel.dump()) {

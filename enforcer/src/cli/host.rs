@@ -7,17 +7,14 @@ use super::{
 };
 use crate::{
     apply::{Daemon, Input},
-    nft::{self, Kernel, Monitor},
+    nft::{self, Backend, Kernel, Monitor},
     node::{facts::Facts, flags::FlagKeeper, tracker::Tracker, watch},
     observe::{http, metrics::Metrics},
 };
 use policy_model::cluster::Change;
-use std::{
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, Sender},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    mpsc::{self, Receiver, Sender},
 };
 use tokio::{
     net::TcpListener,
@@ -54,9 +51,8 @@ impl Host {
         let runtime = runtime.map_err(|e| cannot("start the runtime", &e))?;
         let (sender, inputs) = mpsc::channel();
         let hosts = sender.clone();
-        let report =
-            move |facts| hosts.send(Input::Host { facts: Box::new(facts), seen: Instant::now() }).is_ok();
-        let facts = watch::follow(&options.host.cni_dir, report)
+        let report = move |facts, seen| hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok();
+        let facts = watch::follow(&options.host.cni_folders(), report)
             .map_err(|e| cannot("follow this host's links", &e))?;
         let bridge_family = preflight::require(&nft::probe(), &facts)?;
         if !bridge_family {
@@ -116,10 +112,11 @@ impl Host {
 
 impl Ground {
     /// Brings a first state into force.
-    pub(super) fn daemon(self, changes: Vec<Change>) -> Result<Daemon<Kernel>, Failure> {
+    pub(super) fn daemon(self, changes: Vec<Change>, provisional: bool) -> Result<Daemon<Kernel>, Failure> {
         let Self { kernel, tracker, facts, flags, metrics } = self;
-        let mut daemon =
+        let daemon =
             Daemon::new(kernel, tracker, facts, changes, metrics).with_flags(flags).map_err(no_flags)?;
+        let mut daemon = if provisional { daemon.provisional() } else { daemon };
         // The loop tries again; what was in force before stays until then.
         if let Err(error) = daemon.start() {
             error!(%error, "the first revision is not in force yet");
@@ -127,15 +124,42 @@ impl Ground {
         Ok(daemon)
     }
 
-    /// Waits for the source's first state; until then the tables stay as they are. `None`: it is told to stop first.
-    pub(super) fn first(mut self, inputs: &Receiver<Input>) -> Option<(Self, Vec<Change>)> {
+    /// A daemon with the source's first state. Until that is there the tables stay as they are; where there are none, after a
+    /// boot, the state on disk is brought into force meanwhile. `None`: it is told to stop first.
+    pub(super) fn begin(
+        mut self,
+        inputs: &Receiver<Input>,
+        mut state: Vec<Change>,
+    ) -> Result<Option<Daemon<Kernel>>, Failure> {
+        if !state.is_empty() && !self.has_tables() {
+            info!(
+                objects = state.len(),
+                "no tables are here: the state on disk is in force until the source answers"
+            );
+            return self.daemon(state, true).map(Some);
+        }
         loop {
-            match inputs.recv().ok()? {
-                Input::Changes { changes, .. } => return Some((self, changes)),
-                Input::Host { facts, .. } => self.facts = *facts,
+            match inputs.recv() {
+                Ok(Input::Changes { changes, .. }) => {
+                    // On top of the state, which has policies that only hold until their pods are gone.
+                    state.extend(changes);
+                    return self.daemon(state, false).map(Some);
+                }
+                Ok(Input::Host { facts, .. }) => self.facts = *facts,
                 // The tables are read when the first state is there; nothing can be asked before.
-                Input::Foreign | Input::Ask(_) => {}
-                Input::Stop => return None,
+                Ok(Input::Foreign | Input::Ask(_)) => {}
+                Ok(Input::Stop) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// If they cannot be read, they are taken to be there: nothing is put in their place.
+    fn has_tables(&mut self) -> bool {
+        match self.kernel.dump() {
+            Ok(dump) => !dump.ruleset.tables.is_empty() || !dump.foreign.is_empty(),
+            Err(error) => {
+                warn!(%error, "the tables cannot be read");
+                true
             }
         }
     }

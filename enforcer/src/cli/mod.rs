@@ -13,6 +13,7 @@ mod signals;
 
 pub use failure::Failure;
 
+use crate::node::watch::CniFolders;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compiler::config::{Established, UnknownPods};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -125,6 +126,15 @@ struct HostOptions {
     /// CNI's folder, with results/ in it
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
     cni_dir: PathBuf,
+    /// host-local's folder of leases, its dataDir [default: networks/ in CNI's folder]
+    #[arg(long, value_name = "DIR")]
+    cni_networks_dir: Option<PathBuf>,
+}
+
+impl HostOptions {
+    fn cni_folders(&self) -> CniFolders {
+        CniFolders::new(&self.cni_dir, self.cni_networks_dir.as_deref())
+    }
 }
 
 /// The kernel's own rule (`dev_valid_name`): 1 to 15 bytes, no slash, no colon, no space.

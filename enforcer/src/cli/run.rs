@@ -48,7 +48,7 @@ fn run_folder(options: &RunOptions, root: &Path, format: LogFormat) -> Result<()
         once(options, changes)?;
     } else {
         let (host, ground) = Host::prepare(options)?;
-        let mut daemon = ground.daemon(changes)?;
+        let daemon = ground.daemon(changes, false)?;
         manifests::follow(folder, watch, host.sender.clone(), host.metrics.clone())
             .map_err(|e| cannot("follow the folder of manifests", &e))?;
         return host.serve(move |inputs| {
@@ -95,7 +95,8 @@ pub(super) fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failure {
 }
 
 pub(super) fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
-    let facts = watch::read_once(&options.host.cni_dir).map_err(|e| cannot("read this host's links", &e))?;
+    let facts =
+        watch::read_once(&options.host.cni_folders()).map_err(|e| cannot("read this host's links", &e))?;
     let bridge_family = preflight::require(&nft::probe(), &facts)?;
     let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
     let tracker = Tracker::new(settings(options, bridge_family));

@@ -127,6 +127,16 @@ fn read_mac(interface: &Interface) -> Result<[u8; 6], CniError> {
 }
 
 impl Attachment {
+    /// Whether a link of this host that the result names is there, with the hardware address that it names.
+    #[must_use]
+    pub fn has_link(&self, links: &HashMap<&str, &Link>) -> bool {
+        let bridge = |link: &Link| matches!(link.kind, LinkKind::Bridge(_));
+        let there = |(name, mac): &(String, [u8; 6])| {
+            links.get(name.as_str()).is_some_and(|link| link.mac == Some(*mac) && !bridge(link))
+        };
+        self.host.iter().any(there)
+    }
+
     /// The pod's port, if the host's end of its veth lives: a device of that name, with that hardware address, and a port
     /// of a bridge. Anything else is left over from before a reboot, or not attached yet.
     #[must_use]

@@ -7,8 +7,10 @@ use super::{
 };
 use ipnet::{IpNet, Ipv4Net};
 use std::{
+    collections::{BTreeSet, HashMap},
     io,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 /// The bridge that Flannel's CNI plugin makes.
@@ -29,8 +31,12 @@ pub struct Facts {
     pub addresses: Vec<LinkAddress>,
     /// br_netfilter's switches; `None` when it is not loaded.
     pub netfilter: Option<BridgeNetfilter>,
-    /// What libcni's result files claim, by container id.
+    /// What libcni's result files claim, in the order of their names.
     pub attachments: Vec<Attachment>,
+    /// host-local's leases: address and sandbox.
+    pub leased: Vec<(IpAddr, Arc<str>)>,
+    /// Addresses whose lease was deleted while their network was there, until they are leased again.
+    pub freed: BTreeSet<IpAddr>,
 }
 
 impl Facts {
@@ -44,8 +50,24 @@ impl Facts {
             links: rtnl.links()?,
             addresses: rtnl.addresses()?,
             netfilter: BridgeNetfilter::read(),
-            attachments: Vec::new(),
+            ..Self::default()
         })
+    }
+
+    /// Addresses that are nobody's, whatever a pod's status says: given back, or leased to a sandbox whose result has not
+    /// been written yet or whose veth is gone. Where no result could ever be read, leases say nothing.
+    #[must_use]
+    pub fn withheld(&self) -> BTreeSet<IpAddr> {
+        if self.attachments.is_empty() {
+            return BTreeSet::new();
+        }
+        let named: HashMap<&str, &Attachment> =
+            self.attachments.iter().map(|attachment| (&*attachment.container, attachment)).collect();
+        let links: HashMap<&str, &Link> = self.links.iter().map(|link| (link.name.as_str(), link)).collect();
+        let is_used =
+            |container: &str| named.get(container).is_some_and(|attachment| attachment.has_link(&links));
+        let pending = self.leased.iter().filter(|(_, container)| !is_used(container));
+        pending.map(|(address, _)| *address).chain(self.freed.iter().copied()).collect()
     }
 
     /// Every bridge, with its flags.
@@ -76,6 +98,22 @@ impl Facts {
             link.name == DEFAULT_BRIDGE || own.any(serves_pods)
         };
         self.bridges().map(|(link, _)| link).filter(|link| is_pod_bridge(link)).collect()
+    }
+
+    /// The bridges that results name for pods whose veths live and hang on them.
+    #[must_use]
+    pub fn bridges_of_results(&self) -> Vec<&Link> {
+        let links: HashMap<&str, &Link> = self.links.iter().map(|link| (link.name.as_str(), link)).collect();
+        let of_pod = |bridge: &Link, attachment: &Attachment| {
+            let lives = |(name, mac): &(String, [u8; 6])| {
+                links
+                    .get(name.as_str())
+                    .is_some_and(|l| l.mac == Some(*mac) && l.master == Some(bridge.index))
+            };
+            attachment.host.iter().any(|(name, _)| *name == bridge.name) && attachment.host.iter().any(lives)
+        };
+        let bridges = self.bridges().map(|(link, _)| link);
+        bridges.filter(|bridge| self.attachments.iter().any(|a| of_pod(bridge, a))).collect()
     }
 
     /// IPv4 broadcast addresses of a device's subnets.

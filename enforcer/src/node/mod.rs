@@ -4,6 +4,8 @@ pub mod cni;
 mod cni_cache;
 pub mod facts;
 pub mod flags;
+mod leases;
+mod link_watch;
 pub mod rtnl;
 pub mod sysctl;
 pub mod tracker;

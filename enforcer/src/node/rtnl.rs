@@ -11,11 +11,6 @@ use netlink_packet_route::{
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use std::{io, net::IpAddr};
 
-/// Multicast groups of rtnetlink (`RTNLGRP_*`).
-const GROUP_LINK: u32 = 1;
-const GROUP_IPV4_ADDRESS: u32 = 5;
-const GROUP_IPV6_ADDRESS: u32 = 9;
-
 /// Whether a bridge hands its frames to the IP hooks, for itself alone. Source: `IFLA_BR_NF_CALL_IPTABLES`,
 /// `IFLA_BR_NF_CALL_IP6TABLES`. The sysctls of the same meaning count for all bridges; either suffices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -155,13 +150,8 @@ impl Rtnl {
         let mut answers = Vec::new();
         loop {
             let (datagram, _) = self.socket.recv_from_full()?;
-            let mut rest = &datagram[..];
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("rtnetlink: {e}")))?;
-                // Lengths are rounded up to 4 bytes between messages (NLMSG_ALIGN).
-                let length = (message.header.length as usize).next_multiple_of(4);
-                rest = rest.get(length..).unwrap_or_default();
+            for message in messages(&datagram) {
+                let message = message?;
                 if message.header.sequence_number != self.sequence {
                     continue;
                 }
@@ -177,37 +167,22 @@ impl Rtnl {
     }
 }
 
-/// Reports that links or addresses of the namespace have changed.
-#[derive(Debug)]
-pub struct LinkMonitor(Socket);
-
-impl LinkMonitor {
-    /// Listens from now on.
-    ///
-    /// # Errors
-    /// The kernel gives no netlink socket.
-    pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        for group in [GROUP_LINK, GROUP_IPV4_ADDRESS, GROUP_IPV6_ADDRESS] {
-            socket.add_membership(group)?;
+/// The messages of a datagram; lengths are rounded up to 4 bytes between them (NLMSG_ALIGN).
+pub(super) fn messages(
+    mut rest: &[u8],
+) -> impl Iterator<Item = io::Result<NetlinkMessage<RouteNetlinkMessage>>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
-        Ok(Self(socket))
-    }
-
-    /// Blocks until something has changed. What it was must be read anew: notifications can be lost.
-    ///
-    /// # Errors
-    /// The socket is broken; a full buffer is none, it means that something has changed.
-    pub fn wait(&self) -> io::Result<()> {
-        match self.0.recv_from_full() {
-            Err(e) if e.raw_os_error() != Some(nix::errno::Errno::ENOBUFS as i32) => Err(e),
-            _ => Ok(()),
-        }
-    }
+        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
+        let length = message.as_ref().map_or(rest.len(), |m| (m.header.length as usize).next_multiple_of(4));
+        rest = rest.get(length..).unwrap_or_default();
+        Some(message.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("rtnetlink: {e}"))))
+    })
 }
 
-fn read_link(message: LinkMessage) -> Link {
+pub(super) fn read_link(message: LinkMessage) -> Link {
     let mut link = Link {
         index: message.header.index,
         name: String::new(),
@@ -262,7 +237,7 @@ fn read_kind(infos: &[LinkInfo]) -> LinkKind {
 }
 
 /// On a point-to-point link `IFA_ADDRESS` is the other end; `IFA_LOCAL` is always our own where it is given.
-fn read_address(message: &AddressMessage) -> Option<LinkAddress> {
+pub(super) fn read_address(message: &AddressMessage) -> Option<LinkAddress> {
     let local = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
         _ => None,

@@ -4,10 +4,13 @@ use super::{
     facts::{DEFAULT_BRIDGE, Facts},
     rtnl::Link,
 };
-use compiler::config::{Config, Established, Port, UnknownPods};
+use compiler::{
+    Event,
+    config::{Config, Established, Port, UnknownPods},
+};
 use policy_model::{cluster::Cluster, object::Pod};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
 };
@@ -38,6 +41,31 @@ pub struct Update {
     pub attached: Vec<Port>,
     /// Container ids of ports that went.
     pub detached: Vec<Arc<str>>,
+    /// Addresses that are nobody's, if they are others now.
+    pub withheld: Option<BTreeSet<IpAddr>>,
+}
+
+impl Update {
+    /// How many things have changed.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let others = usize::from(self.config.is_some()) + usize::from(self.withheld.is_some());
+        self.attached.len() + self.detached.len() + others
+    }
+
+    /// Whether it is about pods, which wait for it.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        !self.attached.is_empty() || !self.detached.is_empty() || self.withheld.is_some()
+    }
+
+    /// For the compiler, without the settings. What is withheld comes first: a new pod is never told of its address while
+    /// that still counts as somebody else's.
+    pub fn events(self) -> impl Iterator<Item = Event> {
+        let detached = self.detached.into_iter().map(Event::PortDeleted);
+        let attached = self.attached.into_iter().map(Event::Port);
+        self.withheld.map(Event::Withheld).into_iter().chain(detached).chain(attached)
+    }
 }
 
 /// Holds what the compiler knows of this host. Without I/O.
@@ -47,6 +75,7 @@ pub struct Tracker {
     facts: Facts,
     config: Config,
     ports: BTreeMap<Arc<str>, Port>,
+    withheld: BTreeSet<IpAddr>,
 }
 
 impl Tracker {
@@ -58,6 +87,7 @@ impl Tracker {
             settings,
             facts: Facts::default(),
             ports: BTreeMap::new(),
+            withheld: BTreeSet::new(),
         };
         tracker.config = tracker.derive_config(&Cluster::new());
         tracker
@@ -89,7 +119,15 @@ impl Tracker {
         let config = self.derive_config(cluster);
         let changed = config != self.config;
         self.config = config;
-        Update { config: changed.then(|| self.config.clone()), attached, detached }
+        let withheld = self.facts.withheld();
+        let others = withheld != self.withheld;
+        self.withheld = withheld;
+        Update {
+            config: changed.then(|| self.config.clone()),
+            attached,
+            detached,
+            withheld: others.then(|| self.withheld.clone()),
+        }
     }
 
     /// Names of the pod bridges. When none is there yet, the one that the CNI plugin will make.
@@ -101,6 +139,9 @@ impl Tracker {
         let ranges = cluster.node(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
         let names = |links: Vec<&Link>| links.iter().map(|link| Arc::from(link.name.as_str())).collect();
         let mut found: Vec<Arc<str>> = names(self.facts.pod_bridges(ranges, &[]));
+        if found.is_empty() {
+            found = names(self.facts.bridges_of_results());
+        }
         if found.is_empty() {
             // Only then: it walks over all pods of the cluster.
             let local = |pod: &&Pod| pod.is_policed() && pod.node.as_deref() == Some(node);
@@ -136,7 +177,11 @@ impl Tracker {
         let masters: Vec<u32> = bridges.iter().filter_map(|b| self.facts.link(b)).map(|l| l.index).collect();
         let links: HashMap<&str, _> = self.facts.links.iter().map(|l| (l.name.as_str(), l)).collect();
         let live = self.facts.attachments.iter().filter_map(|a| a.port(&links, &masters));
-        let live: BTreeMap<Arc<str>, Port> = live.map(|port| (port.id.clone(), port)).collect();
+        // Of several networks of one sandbox (Multus) the first counts.
+        let live = live.fold(BTreeMap::<Arc<str>, Port>::new(), |mut ports, port| {
+            ports.entry(port.id.clone()).or_insert(port);
+            ports
+        });
 
         let detached = self.ports.keys().filter(|id| !live.contains_key(*id)).cloned().collect();
         let attached = live.values().filter(|port| self.ports.get(&port.id) != Some(port)).cloned().collect();
@@ -187,6 +232,7 @@ mod tests {
                 addresses: vec!["10.244.1.2".parse().unwrap()],
                 host: vec![("veth1".into(), [2, 0, 0, 0, 0, 9])],
             }],
+            ..Facts::default()
         }
     }
 
@@ -223,6 +269,70 @@ mod tests {
         let update = tracker.refresh(&cluster);
         assert_eq!(update.config.unwrap().bridges, [Arc::from("kube-bridge")]);
         assert_eq!(update.attached.len(), 1, "its port lives now");
+    }
+
+    #[test]
+    fn an_address_is_nobodys_between_its_lease_and_its_result_and_after_its_lease() {
+        let (own, other): (IpAddr, IpAddr) = ("10.244.1.2".parse().unwrap(), "10.244.1.3".parse().unwrap());
+        let mut tracker = tracker();
+        let cluster = Cluster::new();
+        let leased = |leases: &[(IpAddr, &str)]| Facts {
+            leased: leases.iter().map(|&(address, container)| (address, container.into())).collect(),
+            ..host("cni0")
+        };
+        let update = tracker.read(leased(&[(own, "c1")]), &cluster);
+        assert_eq!((update.attached.len(), update.withheld), (1, None), "its result is there");
+        let update = tracker.read(leased(&[(own, "c1"), (other, "c2")]), &cluster);
+        assert_eq!(update.withheld, Some([other].into()), "another's is not yet");
+        assert!(tracker.read(leased(&[(own, "c1"), (other, "c2")]), &cluster).count() == 0);
+
+        let freed = Facts { freed: [own].into(), ..leased(&[]) };
+        let update = tracker.read(freed, &cluster);
+        assert_eq!(update.withheld, Some([own].into()), "the first thing that DEL takes away");
+
+        let mut dead = leased(&[(own, "c1")]);
+        dead.links.pop();
+        let update = tracker.read(dead, &cluster);
+        assert_eq!(update.withheld, None, "still nobody's: left over from before a reboot");
+        assert_eq!(update.detached, [Arc::from("c1")]);
+
+        let silent = Facts { attachments: Vec::new(), ..leased(&[(own, "c1")]) };
+        assert_eq!(
+            tracker.read(silent, &cluster).withheld,
+            Some(BTreeSet::new()),
+            "nobody writes results here"
+        );
+    }
+
+    #[test]
+    fn of_several_networks_of_a_sandbox_one_counts() {
+        let mut twice = host("cni0");
+        let second =
+            Attachment { addresses: vec!["10.9.0.9".parse().unwrap()], ..twice.attachments[0].clone() };
+        twice.attachments.push(second);
+        let update = tracker().read(twice, &Cluster::new());
+        assert!(
+            matches!(&update.attached[..], [port] if port.addresses == ["10.244.1.2".parse::<IpAddr>().unwrap()])
+        );
+    }
+
+    #[test]
+    fn a_bridge_that_a_living_result_names_is_found_without_the_api() {
+        let mut tracker = tracker();
+        let mut named = host("kube-bridge");
+        named.attachments[0].host.push(("kube-bridge".into(), [2, 0, 0, 0, 0, 9]));
+        let update = tracker.read(named.clone(), &Cluster::new());
+        assert_eq!(tracker.config().bridges, [Arc::from("kube-bridge")]);
+        assert_eq!(update.attached.len(), 1);
+
+        named.links.pop();
+        let mut other = self::tracker();
+        other.read(named, &Cluster::new());
+        assert_eq!(
+            other.config().bridges,
+            [Arc::from("cni0")],
+            "its veth is gone: it may be of another life"
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ struct Host {
 }
 
 pub(super) fn run(options: &HostOptions) -> Result<(), Failure> {
-    let facts = watch::read_once(&options.cni_dir)
+    let facts = watch::read_once(&options.cni_folders())
         .map_err(|e| Failure::failed(format!("cannot read this host's links: {e}"), ""))?;
     let bridges = if options.pod_interface.is_empty() {
         facts.pod_bridges(&[], &pod_addresses(&facts)).iter().map(|link| link.name.clone()).collect()

@@ -14,6 +14,17 @@ impl Kind {
     pub(super) const ALL: [Self; 5] =
         [Self::Namespaces, Self::Nodes, Self::Services, Self::Policies, Self::Pods];
 
+    /// As an object calls itself.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "Namespace",
+            Self::Nodes => "Node",
+            Self::Services => "Service",
+            Self::Policies => "NetworkPolicy",
+            Self::Pods => "Pod",
+        }
+    }
+
     /// As RBAC names it, with its API group.
     pub(super) const fn resource(self) -> &'static str {
         match self {

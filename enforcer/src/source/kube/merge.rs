@@ -1,7 +1,8 @@
 //! Five streams of news become one of changes.
 
 use super::{
-    connection::Connection, fault::Fault, follower::Follower, kind::Kind, news::News, parking::Parking,
+    connection::Connection, fault::Fault, follower::Follower, kind::Kind, known::Known, news::News,
+    parking::Parking,
 };
 use crate::{apply::Input, observe::metrics::Metrics};
 use policy_model::cluster::{Change, TerminationHold};
@@ -33,6 +34,13 @@ impl Source {
         let followers =
             Kind::ALL.into_iter().map(|kind| Follower::new(kind, connection.clone(), sender.clone()).run());
         Self { news, merge: Merge::default(), _followers: followers.collect() }
+    }
+
+    /// Beginning with what an earlier run has left: what the lists do not name of it is told as deleted.
+    #[must_use]
+    pub fn with_known(mut self, state: &[Change]) -> Self {
+        self.merge.known = Known::new(state, &mut self.merge.hold);
+        self
     }
 
     /// The whole state, once every list is complete.
@@ -88,6 +96,7 @@ struct Merge {
     is_told: bool,
     parking: Parking,
     hold: TerminationHold,
+    known: Known,
     problems: BTreeMap<Kind, usize>,
     /// What does not work now.
     troubles: BTreeMap<Kind, String>,
@@ -105,6 +114,9 @@ impl Merge {
         let due = match news {
             News::Change { change, seen: at } => {
                 seen = Some(at);
+                if !self.is_complete() {
+                    self.known.named(&change);
+                }
                 let freed = self.parking.pass(&change);
                 std::iter::once(change).chain(freed).collect()
             }
@@ -114,8 +126,9 @@ impl Merge {
             }
             News::NamespacesAt(version) => self.parking.seen(version),
             News::Complete(kind) => {
+                let was_complete = self.is_complete();
                 self.complete.insert(kind);
-                Vec::new()
+                if self.is_complete() && !was_complete { self.known.gone() } else { Vec::new() }
             }
             News::Problems(kind, count) => {
                 self.problems.insert(kind, count);

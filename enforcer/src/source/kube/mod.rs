@@ -24,12 +24,15 @@ mod fault;
 mod follower;
 mod intern;
 mod kind;
+mod known;
 mod merge;
 mod news;
 mod parking;
+mod reader;
 mod slim;
 mod wire;
 
 pub use connection::{ConnectError, Connection, Credentials};
 pub use fault::Fault;
 pub use merge::Source;
+pub(crate) use reader::ObjectReader;

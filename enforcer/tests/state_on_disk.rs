@@ -1,0 +1,151 @@
+//! The state on disk: what is written is what is read, and what is wrong with a file is said and never a crash.
+
+use enforcer::state::{StateError, path, read, write};
+use policy_model::{
+    cluster::{Change, Cluster},
+    strategies,
+};
+use proptest::prelude::*;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("palisade-state-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        path(&self.0)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What is kept: all but Services, and but policies that isolate nobody, which the API cannot say.
+fn kept(cluster: &Cluster) -> Vec<Change> {
+    let is_kept = |change: &Change| match change {
+        Change::Service(_) => false,
+        Change::Policy(policy) => policy.ingress.is_some() || policy.egress.is_some(),
+        _ => true,
+    };
+    cluster.changes().filter(is_kept).collect()
+}
+
+fn some_cluster() -> Cluster {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let clusters = (0..8).map(|_| strategies::cluster().new_tree(&mut runner).expect("a cluster").current());
+    clusters.max_by_key(|cluster| kept(cluster).len()).expect("several")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_is_written_is_read(cluster in strategies::cluster()) {
+        let folder = Folder::new("same");
+        let changes = kept(&cluster);
+        let bytes = write(&folder.file(), "w1", &changes).expect("written");
+        prop_assert_eq!(fs::metadata(folder.file()).expect("the file").len(), bytes);
+        let again = read(&folder.file()).expect("read").expect("a state");
+        let wanted: Cluster = changes.into_iter().collect();
+        prop_assert_eq!(again.into_iter().collect::<Cluster>(), wanted);
+    }
+
+    /// Any cut and any changed byte is noticed.
+    #[test]
+    fn a_file_that_is_torn_or_changed_is_not_used(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<bool>()) {
+        let folder = Folder::new("damage");
+        write(&folder.file(), "w1", &kept(&some_cluster())).expect("written");
+        let mut bytes = fs::read(folder.file()).expect("the file");
+        let at = at.index(bytes.len());
+        if cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 1 << bit;
+        }
+        fs::write(folder.file(), &bytes).expect("damaged");
+        let state = read(&folder.file());
+        // The header's node is the only byte that is for people; it is under the checksum too.
+        prop_assert!(state.is_err(), "byte {}: {:?}", at, state.map(|s| s.map(|s| s.len())));
+    }
+}
+
+fn error(file: &Path) -> StateError {
+    read(file).expect_err("not used")
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = Folder::new("wrong");
+    let file = folder.file();
+    assert!(read(&file).expect("no file is no fault").is_none());
+    fs::write(&file, "").expect("a file");
+    assert!(matches!(error(&file), StateError::Header));
+    fs::write(&file, "{\"kind\":\"Pod\"}\n").expect("a file");
+    assert!(matches!(error(&file), StateError::Header));
+
+    write(&file, "w1", &kept(&some_cluster())).expect("written");
+    let text = fs::read_to_string(&file).expect("text");
+    fs::write(&file, text.replacen("\"version\":1", "\"version\":7", 1)).expect("a file");
+    assert!(matches!(error(&file), StateError::Version(7)), "another version, whatever follows");
+    assert_eq!(error(&file).to_string(), "it is of version 7, and this policyd knows version 1");
+
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(&file, lines[..lines.len() - 1].join("\n") + "\n").expect("a file");
+    assert!(matches!(error(&file), StateError::Torn(objects) if objects == lines.len() - 2));
+    fs::write(&file, text.replacen("\"Running\"", "\"Pending\"", 1)).expect("a file");
+    assert!(matches!(error(&file), StateError::Checksum));
+
+    fs::remove_file(&file).expect("removed");
+    fs::create_dir(&file).expect("a folder in its place");
+    assert!(matches!(error(&file), StateError::Io(_)));
+    assert!(write(&file, "w1", &[]).is_err());
+    assert!(!file.with_extension("new").exists(), "the draft is removed");
+}
+
+/// On a file system that is full: the old state stays, whole.
+#[test]
+fn a_full_disk_leaves_the_old_state() {
+    use nix::mount::{MntFlags, MsFlags, mount, umount2};
+    use nix::sched::{CloneFlags, unshare};
+    let folder = Folder::new("full");
+    let dir = folder.0.clone();
+    let work = move || {
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace; needs root");
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+            .expect("private");
+        mount(Some("none"), &dir, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).expect("a small disk");
+        let small: Vec<Change> = kept(&some_cluster()).into_iter().take(3).collect();
+        write(&path(&dir), "w1", &small).expect("it fits");
+        let pods = strategies_of_many();
+        let failed = write(&path(&dir), "w1", &pods).expect_err("it does not fit");
+        assert_eq!(failed.raw_os_error(), Some(nix::errno::Errno::ENOSPC as i32), "{failed}");
+        let state = read(&path(&dir)).expect("whole").expect("there");
+        assert_eq!(state.len(), 3);
+        assert!(!path(&dir).with_extension("new").exists());
+        umount2(&dir, MntFlags::MNT_DETACH).expect("unmounted");
+    };
+    std::thread::spawn(work).join().expect("as it was");
+}
+
+fn strategies_of_many() -> Vec<Change> {
+    let changes = kept(&some_cluster());
+    let pods = changes.iter().filter_map(|change| match change {
+        Change::Pod(pod) => Some(pod),
+        _ => None,
+    });
+    let pod = pods.into_iter().next().expect("a pod").clone();
+    (0..2000).map(|_| Change::Pod(pod.clone())).collect()
+}
