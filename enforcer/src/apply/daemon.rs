@@ -108,9 +108,12 @@ impl<B: Backend> Daemon<B> {
         Ok(self)
     }
 
-    /// Keeps the state of the objects on disk, from the next change on.
+    /// Keeps the state of the objects on disk. What it began with is on disk already if it came from there.
     #[must_use]
-    pub fn with_keeper(mut self, keeper: Keeper) -> Self {
+    pub fn with_keeper(mut self, mut keeper: Keeper) -> Self {
+        if !self.provisional {
+            keeper.changed(Instant::now());
+        }
         self.keeper = Some(keeper);
         self
     }

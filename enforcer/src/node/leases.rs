@@ -42,9 +42,11 @@ impl Leases {
             }
             Seen::Everything => match leases_in(&self.folder) {
                 Ok(paths) => {
-                    let gone = self.held.extract_if(.., |path, _| !paths.contains(path));
-                    for (path, (address, _)) in gone.collect::<Vec<_>>() {
-                        self.free(&path, address);
+                    let gone = self.held.keys().filter(|path| !paths.contains(*path)).cloned();
+                    for path in gone.collect::<Vec<_>>() {
+                        if let Some((address, _)) = self.held.remove(&path) {
+                            self.free(&path, address);
+                        }
                     }
                     paths.iter().for_each(|path| self.read(path));
                 }
