@@ -43,12 +43,23 @@ impl Daemon {
         Self::launch_in(ground.netns(), ground.dir(), config, &common(ground))
     }
 
+    /// Follows a folder of manifests on the ground's node.
+    pub(crate) fn of_folder(ground: &Ground, folder: &Path) -> Self {
+        let source = ["--manifests".to_owned(), folder.display().to_string()];
+        Self::spawn(ground.netns(), ground.dir(), &[&source[..], &common(ground)].concat())
+    }
+
     /// The same in any namespace; its log is written into the folder.
     pub(crate) fn launch_in(netns: &Netns, folder: &Path, config: &Path, arguments: &[String]) -> Self {
+        let source = ["--kubeconfig".to_owned(), config.display().to_string()];
+        Self::spawn(netns, folder, &[&source, arguments].concat())
+    }
+
+    fn spawn(netns: &Netns, folder: &Path, arguments: &[String]) -> Self {
         let log = folder.join("policyd.log");
         let file = File::create(&log).expect("a log file");
         let mut command = netns.command(&binary().expect("policyd").to_string_lossy());
-        command.args(["run", "--kubeconfig"]).arg(config).args(arguments).stderr(file);
+        command.arg("run").args(arguments).stderr(file);
         let child = command.spawn().expect("start policyd");
         Self { child, netns: netns.clone(), log }
     }

@@ -1,6 +1,7 @@
 //! `policyd run --kubeconfig` against a real API server: what the kernel holds is what a folder of the same objects, compiled
 //! from nothing, would put there, after everything that happens to an API server and to a watch.
 
+mod asked;
 mod boot;
 mod burst;
 mod daemon;

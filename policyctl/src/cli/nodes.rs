@@ -15,10 +15,10 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct AgentArgs {
     /// Ask the policyd of a node at this address, and not through the API server; may be given more than once
-    #[arg(long, value_name = "NODE=HOST:PORT")]
+    #[arg(long, value_name = "NODE=HOST:PORT", help_heading = "Cluster")]
     pub(super) address: Vec<String>,
     /// Ask the one policyd at this address
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "Cluster")]
     pub(super) policyd: Option<String>,
 }
 

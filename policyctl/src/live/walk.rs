@@ -271,11 +271,10 @@ pub fn text(walks: &[Walk], policies: Option<&str>, style: Style) -> String {
         true => style.paint(Tone::Good, "allowed"),
         false => style.paint(Tone::Bad, "denied "),
     };
+    let Some(first) = walks.first() else { return String::new() };
+    let ends = |walk: &Walk| (walk.question.source.clone(), walk.question.destination.clone());
+    let several = walks.iter().any(|walk| ends(walk) != ends(first));
     let mut out = String::from("\n");
-    let several = walks.iter().any(|walk| {
-        (&walk.question.source, &walk.question.destination)
-            != (&walks[0].question.source, &walks[0].question.destination)
-    });
     let at =
         policies.map(|version| format!("   (policies at resourceVersion {version})")).unwrap_or_default();
     for walk in walks {

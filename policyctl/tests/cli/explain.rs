@@ -53,7 +53,7 @@ fn exit_codes_say_the_answer() {
         ("explain -f tests/data/shop shop/api shop/front-7d9c-a:80/QUIC", 2),
         ("explain -f tests/data/shop '' shop/api", 2),
         ("explain -f tests/data/nowhere shop/api shop/api", 2),
-        ("explain shop/api shop/api", 2),
+        ("explain shop/api shop/api --kubeconfig tests/data/nowhere", 2),
         ("explain -f tests/data/shop shop/api", 2),
         ("explain -f tests/data/broken shop/a shop/b:80", 2),
     ] {

@@ -5,7 +5,7 @@ screens! {
     folders_within_are_read_with_r: "matrix -q -R -f tests/data/broken -o csv";
     verbose_says_what_was_read: "can -v -f tests/data/shop shop/api shop/db-0:5432";
     a_path_that_is_not_there: "matrix -f tests/data/nowhere";
-    nothing_to_read: "matrix";
+    a_kubeconfig_that_is_not_there: "matrix --kubeconfig tests/data/nowhere/config";
 }
 
 #[test]

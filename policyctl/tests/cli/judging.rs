@@ -37,7 +37,7 @@ fn exit_codes() {
         ("lint -f tests/data/templates --fail-on error", 0),
         ("lint -f tests/data/shop --fail-on error", 0),
         ("lint -f tests/data/broken", 2),
-        ("lint", 2),
+        ("lint --kubeconfig tests/data/nowhere", 2),
         ("matrix -f tests/data/shop -f tests/data/tests/good.yaml", 0),
         ("matrix -f tests/data/shop -f tests/data/tests/wrong.yaml", 2),
         ("lint -f tests/data/nowhere", 2),
@@ -53,11 +53,11 @@ fn exit_codes() {
         ("generate database-isolation --database app=db --clients shop/db --port 1", 0),
         ("generate database-isolation --database app=db --port 1", 2),
         ("generate --from-matrix tests/data/shop/cluster.yaml -f tests/data/shop", 2),
-        ("generate --from-matrix tests/data/tests/wanted.json", 2),
+        ("generate --from-matrix tests/data/tests/wanted.json --kubeconfig tests/data/nowhere", 2),
         ("generate --from-matrix - -f -", 2),
         ("report -f tests/data/shop", 0),
         ("report -f tests/data/broken", 2),
-        ("report", 2),
+        ("report --kubeconfig tests/data/nowhere", 2),
     ] {
         let ran = policyctl(line);
         assert_eq!(ran.code(), code, "{}", ran.screen());

@@ -46,6 +46,23 @@ fn nothing_on_standard_input_is_said() {
 }
 
 #[test]
+fn without_files_and_without_a_kubeconfig_there_is_nothing_to_read() {
+    let run = |key: &str, value: &str| {
+        let mut program = program();
+        for unset in ["KUBECONFIG", "KUBERNETES_SERVICE_HOST"] {
+            program.env_remove(unset);
+        }
+        let output = program.arg("matrix").env("HOME", "/nowhere").env(key, value).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains("there is no kubeconfig") && said.contains("with -f"), "{said}");
+        said
+    };
+    assert!(run("HOME", "/nowhere").contains("/nowhere/.kube/config"));
+    assert!(run("KUBECONFIG", "/nowhere/a:/nowhere/b").contains("(/nowhere/a, /nowhere/b)"));
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let mut child = program()
         .args(["completion", "bash"])

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 #[must_use]
 pub fn text(proof: &Proof, style: Style) -> String {
     let Proof { node, revision, pods, reaches, elements, rules, drift, findings, notes } = proof;
-    let counts = format!(
-        "revision {revision}: {pods} pods, {reaches} reaches from {elements} elements and {rules} rules"
-    );
+    let pods = if *pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") };
+    let counts =
+        format!("revision {revision}: {pods}, {reaches} reaches from {elements} elements and {rules} rules");
     let mut out = match proof.holds() {
         true => format!("{}  {node}  {counts}\n", style.paint(Tone::Good, "equal  ")),
         false => format!("{}  {node}  {counts}\n", style.paint(Tone::Bad, "DIFFERS")),
