@@ -28,6 +28,14 @@ pub enum ImageError {
         #[source]
         source: io::Error,
     },
+    /// What a program needs to start is not known, or not here.
+    #[error("cannot tell which libraries {} needs: {why}", program.display())]
+    Libraries {
+        /// Which program.
+        program: PathBuf,
+        /// What the loader says.
+        why: String,
+    },
     /// There is no name for this machine's processor in images.
     #[error("images have no name for the architecture {0}")]
     Architecture(&'static str),

@@ -8,6 +8,7 @@ mod bench;
 mod closing_lines;
 mod cluster;
 mod demo;
+mod image;
 mod phases;
 mod runner;
 mod setup;
@@ -48,6 +49,8 @@ enum Command {
     Bench(bench::Choice),
     /// A real Kubernetes API server in a network namespace of this machine.
     Cluster(cluster::Options),
+    /// Build policyd and write its container image, from scratch, as an OCI archive.
+    Image(image::Options),
     /// Check format and lints, and with cargo-deny where it is installed.
     Lint,
 }
@@ -69,6 +72,8 @@ enum DevError {
     Demo(#[from] demo::DemoCommandError),
     #[error(transparent)]
     Cluster(#[from] conformance::cluster::ClusterError),
+    #[error(transparent)]
+    Image(#[from] image::ImageCommandError),
 }
 
 fn main() -> ExitCode {
@@ -109,6 +114,10 @@ fn run(command: Command) -> Result<bool, DevError> {
         Command::Cluster(options) => {
             setup::packages()?;
             Ok(cluster::run(&options)?)
+        }
+        Command::Image(options) => {
+            setup::packages()?;
+            Ok(image::run(&options)?)
         }
         Command::Lint => {
             setup::packages()?;

@@ -1,0 +1,62 @@
+//! `cargo dev image`: the container image that deploy/ installs.
+
+use crate::workspace::{Workspace, WorkspaceError, cargo};
+use conformance::image::{Image, ImageError};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Where the image goes.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The archive [default: target/image/policyd-VERSION.tar]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The image could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImageCommandError {
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("cannot start cargo: {0}")]
+    Cargo(#[source] io::Error),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+/// Builds and packs; `false` when cargo has said why it cannot build.
+pub(crate) fn run(options: &Options) -> Result<bool, ImageCommandError> {
+    let workspace = Workspace::read()?;
+    let build = ["build", "--release", "--package", "enforcer"];
+    let status = cargo().args(build).current_dir(&workspace.workspace_root).status();
+    if !status.map_err(ImageCommandError::Cargo)?.success() {
+        return Ok(false);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let program = workspace.target_directory.join("release/policyd");
+    let output = match &options.output {
+        Some(path) => path.clone(),
+        None => workspace.target_directory.join(format!("image/policyd-{version}.tar")),
+    };
+    if let Some(folder) = output.parent() {
+        fs::create_dir_all(folder).map_err(file(folder))?;
+    }
+    let image = Image::policyd(&program, version)?;
+    let written = image.write(&output)?;
+    let size = fs::metadata(&program).map_err(file(&program))?.len();
+    println!("image    {}", image.name);
+    println!("digest   {}", written.digest);
+    println!("archive  {}", output.display());
+    println!("size     {} bytes, compressed; policyd alone has {size}", written.size);
+    println!("on a node: ctr --namespace k8s.io images import {}", output.display());
+    Ok(true)
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> ImageCommandError {
+    let path = path.to_owned();
+    |source| ImageCommandError::File { path, source }
+}
