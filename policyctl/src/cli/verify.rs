@@ -7,6 +7,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
+    explain::wrapped,
     live::{
         Agent, Agents, LiveError,
         proof::{self, Proof},
@@ -121,7 +122,8 @@ fn table(
         match outcome {
             Ok(proof) => write!(out, "{}", proof::text(proof, style))?,
             Err(error) => {
-                writeln!(out, "{}  {agent}  {error}", style.paint(Tone::Bad, "UNKNOWN"))?;
+                let text = wrapped("         ", &format!("{agent}  {error}"), style.width);
+                write!(out, "{}  {}", style.paint(Tone::Bad, "UNKNOWN"), text.trim_start())?;
             }
         }
     }

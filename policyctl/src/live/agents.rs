@@ -199,7 +199,8 @@ impl Agents {
             (Where::Pod { namespace, name, port }, Some(connection)) => {
                 let pods: Api<Pod> = Api::namespaced(connection.client(), namespace);
                 let mut forward = pods.portforward(name, &[*port]).await.map_err(|error| {
-                    let error = LiveError::of(error, connection.server(), "create", "pods/portforward");
+                    let error =
+                        LiveError::of(error, connection.server(), "get and create", "pods/portforward");
                     match error.help() {
                         Some(help) => format!("{error} ({help})"),
                         None => error.to_string(),

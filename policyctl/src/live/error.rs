@@ -56,7 +56,7 @@ pub enum LiveError {
     /// 403.
     #[error("the API server forbids to {verb} {resource}: {reason}")]
     Forbidden {
-        /// `list`, `get`, `create`.
+        /// Such as `list`.
         verb: &'static str,
         /// As RBAC names it, with its API group.
         resource: &'static str,
@@ -165,7 +165,8 @@ impl LiveError {
             }
             Self::Forbidden { verb, resource, .. } => {
                 let (name, group) = resource.split_once('.').unwrap_or((resource, ""));
-                format!("grant the verb {verb} on {name} in API group \"{group}\" by a ClusterRole")
+                let verbs = if verb.contains(" and ") { "verbs" } else { "verb" };
+                format!("grant the {verbs} {verb} on {name} in API group \"{group}\" by a ClusterRole")
             }
             Self::Unreachable { .. } => "is the address right, and is the API server up?".to_owned(),
             Self::NoAgent { meant: Some(meant), .. } => format!("did you mean {meant}?"),

@@ -143,9 +143,9 @@ pub fn text(listing: &Listing, style: Style) -> String {
     let isolated =
         |side: usize| listing.pods.iter().filter(|row| !row.sides[side].policies.is_empty()).count();
     out += &format!(
-        "{} policies, {} pods: {} isolated for ingress, {} for egress\n",
-        listing.policies.len(),
-        listing.pods.len(),
+        "{}, {}: {} isolated for ingress, {} for egress\n",
+        counted(listing.policies.len(), "policy", "policies"),
+        counted(listing.pods.len(), "pod", "pods"),
         isolated(0),
         isolated(1)
     );
@@ -154,15 +154,18 @@ pub fn text(listing: &Listing, style: Style) -> String {
 
 /// `–`, `2 policies`, `1 policy in-38`.
 fn words(side: &Side) -> String {
-    let policies = match side.policies.len() {
-        0 => return "–".to_owned(),
-        1 => "1 policy".to_owned(),
-        several => format!("{several} policies"),
-    };
+    if side.policies.is_empty() {
+        return "–".to_owned();
+    }
+    let policies = counted(side.policies.len(), "policy", "policies");
     match &side.program {
         Some(program) => format!("{policies} {program}"),
         None => policies,
     }
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// Columns from the left as long as they fit.

@@ -11,6 +11,7 @@ use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Instant,
 };
 
 const AT: &str = "--address w1=127.0.0.1:9469";
@@ -210,14 +211,11 @@ fn a_table_of_a_hundred_thousand_elements_is_proven() {
     let daemon = Daemon::of_folder(&ground, &folder);
     eventually("policyd is ready", || daemon.is_ready());
 
-    let begin = std::time::Instant::now();
-    let answer = daemon.get("/v1/kernel").expect("an answer");
-    println!("/v1/kernel: {} bytes in {:?}", answer.len(), begin.elapsed());
     let path = folder.display().to_string();
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let ran =
         policyctl(&ground, &["verify", "-f", &path, "--policyd", "http://127.0.0.1:9469", "-o", "json"]);
-    println!("verify: {:?}", begin.elapsed());
+    println!("verify of 100,000 elements: {:?}", begin.elapsed());
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     let elements = ran.json()["nodes"][0]["elements"].as_u64().unwrap();
     assert!(elements > 100_000, "{elements}");
