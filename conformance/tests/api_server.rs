@@ -73,6 +73,6 @@ fn a_cluster_that_is_left_up_is_found_used_and_taken_down_without_a_trace() {
     assert!(cluster(&["status"]).0);
     assert!(cluster(&["down"]).0);
     assert_eq!(leftovers(&id), [""; 0]);
-    assert_eq!(cluster(&["status"]), (false, "down; `cargo cluster up --api-only` starts it\n".into()));
+    assert_eq!(cluster(&["status"]), (false, "down; `cargo cluster up` starts it\n".into()));
     assert_eq!(cluster(&["down"]), (true, "down already\n".into()));
 }

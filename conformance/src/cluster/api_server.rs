@@ -1,21 +1,20 @@
 //! etcd and a kube-apiserver alone.
 
-use super::{Binaries, ClusterError, certificates::Authority, error::tail, etcd};
+use super::{Binaries, ClusterError, Identity, certificates::Authority, etcd, kubeconfig, server::Server};
 use crate::lab::{
     Netns,
     ownership::{self, Claim},
 };
 use std::{
-    fs,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 /// The API server's address: on the loopback device of its own namespace.
 const ADDRESS: &str = "172.30.0.1";
+/// What every kubeconfig calls it.
+const URL: &str = "https://172.30.0.1:6443";
 const SERVICES: &str = "10.96.0.0/16";
 /// The names and addresses in its certificate; the last is the first address of the Services.
 const NAMES: &str = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:172.30.0.1,\
@@ -23,20 +22,6 @@ const NAMES: &str = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.defaul
 /// How long a server may take to get ready on a busy machine. Idle it is 4 seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
-
-/// Who a kubeconfig speaks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity<'a> {
-    /// The user's name.
-    pub user: &'a str,
-    /// One group; empty for none.
-    pub group: &'a str,
-}
-
-impl Identity<'static> {
-    /// May do everything.
-    pub const ADMIN: Self = Self { user: "admin", group: "system:masters" };
-}
 
 /// An API server with its etcd, in one network namespace. Dropping it removes everything.
 #[derive(Debug)]
@@ -86,7 +71,7 @@ impl ApiServer {
         let data = dir.join("etcd").to_string_lossy().into_owned();
         // Nobody misses it when the machine goes down.
         let arguments = ["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "warn"].map(str::to_owned);
-        Server::start("etcd", &binaries.path("etcd"), netns, &arguments, dir)
+        start("etcd", binaries, netns, &arguments, dir)
     }
 
     /// The namespace: what shall reach the API server runs here.
@@ -135,14 +120,7 @@ impl ApiServer {
     /// # Errors
     /// What openssl or the file system says.
     pub fn kubeconfig(&self, identity: Identity<'_>) -> Result<PathBuf, ClusterError> {
-        let Identity { user, group } = identity;
-        let group = if group.is_empty() { String::new() } else { format!("/O={group}") };
-        let name = user.replace([':', '/'], "-");
-        self.authority.issue(&name, &format!("{group}/CN={user}"), "")?;
-        let certificate = self.authority.base64(&format!("{name}.crt"))?;
-        let key = self.authority.base64(&format!("{name}.key"))?;
-        let user = format!("{{client-certificate-data: {certificate}, client-key-data: {key}}}");
-        self.write_kubeconfig(&name, &user)
+        kubeconfig::of_identity(self.claim.dir(), &self.authority, URL, identity)
     }
 
     /// The same for whoever holds the token in a file.
@@ -150,20 +128,7 @@ impl ApiServer {
     /// # Errors
     /// What the file system says.
     pub fn kubeconfig_of_token(&self, name: &str, token: &Path) -> Result<PathBuf, ClusterError> {
-        self.write_kubeconfig(name, &format!("{{tokenFile: \"{}\"}}", token.display()))
-    }
-
-    fn write_kubeconfig(&self, name: &str, user: &str) -> Result<PathBuf, ClusterError> {
-        let authority = self.authority.base64("ca.crt")?;
-        let text = format!(
-            "apiVersion: v1\nkind: Config\n\
-             clusters: [{{name: lab, cluster: {{server: \"https://{ADDRESS}:6443\", certificate-authority-data: {authority}}}}}]\n\
-             users: [{{name: lab, user: {user}}}]\n\
-             contexts: [{{name: lab, context: {{cluster: lab, user: lab}}}}]\ncurrent-context: lab\n"
-        );
-        let path = self.claim.dir().join(format!("{name}.conf"));
-        fs::write(&path, text).map_err(ClusterError::io(path.display().to_string()))?;
-        Ok(path)
+        kubeconfig::of_token(self.claim.dir(), &self.authority, URL, name, token)
     }
 
     /// Runs kubectl as administrator, with `input` on its standard input; gives its standard output.
@@ -200,9 +165,8 @@ impl ApiServer {
     /// # Errors
     /// [`ClusterError::Server`].
     pub fn resume(&mut self) -> Result<(), ClusterError> {
-        let program = self.binaries.path("kube-apiserver");
         let mut server =
-            Server::start("kube-apiserver", &program, &self.netns, &self.arguments, self.claim.dir())?;
+            start("kube-apiserver", &self.binaries, &self.netns, &self.arguments, self.claim.dir())?;
         let begin = Instant::now();
         while self.kubectl(&["get", "--raw", "/readyz"], "").is_err() {
             server.require_alive()?;
@@ -256,49 +220,14 @@ fn server_arguments(authority: &Authority, dir: &Path) -> Vec<String> {
     .to_vec()
 }
 
-/// A process of ours in the namespace. Dropping it kills it.
-#[derive(Debug)]
-struct Server {
+fn start(
     name: &'static str,
-    child: Child,
-    log: PathBuf,
-}
-
-impl Server {
-    fn start(
-        name: &'static str,
-        program: &Path,
-        netns: &Netns,
-        arguments: &[String],
-        dir: &Path,
-    ) -> Result<Self, ClusterError> {
-        let log = dir.join(format!("{name}.log"));
-        let file = fs::OpenOptions::new().create(true).append(true).open(&log);
-        let file = file.map_err(ClusterError::io(log.display().to_string()))?;
-        let mut command: Command = netns.command(&program.to_string_lossy());
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        // Ctrl-C is for whoever owns the cluster; its end is the end of its servers.
-        let child = command.process_group(0).spawn().map_err(ClusterError::io(name))?;
-        Ok(Self { name, child, log })
-    }
-
-    fn require_alive(&mut self) -> Result<(), ClusterError> {
-        match self.child.try_wait().map_err(ClusterError::io(self.name))? {
-            None => Ok(()),
-            Some(status) => Err(self.error(format!("has ended ({status})"))),
-        }
-    }
-
-    fn error(&self, what: String) -> ClusterError {
-        let tail = tail(&fs::read_to_string(&self.log).unwrap_or_default());
-        ClusterError::Server { server: self.name, what, tail, log: self.log.clone() }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    binaries: &Binaries,
+    netns: &Netns,
+    arguments: &[String],
+    dir: &Path,
+) -> Result<Server, ClusterError> {
+    let mut command = netns.command(&binaries.path(name).to_string_lossy());
+    command.args(arguments);
+    Server::start(name, command, dir, |mut command| command.spawn().map_err(ClusterError::io(name)))
 }

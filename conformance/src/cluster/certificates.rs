@@ -46,6 +46,11 @@ impl Authority {
         Ok(authority)
     }
 
+    /// One that was made before, in this folder.
+    pub(super) fn found(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
     /// The path of a file of the authority.
     pub(super) fn path(&self, file: &str) -> PathBuf {
         self.dir.join(file)

@@ -7,15 +7,35 @@
 //! Everything lives in namespaces and folders of [`lab::ownership`](crate::lab::ownership), so it goes away with its owner
 //! however that ends.
 
+mod accounts;
 mod api_server;
 mod binaries;
+mod build;
 mod certificates;
+mod control_plane;
+mod engine;
 mod error;
 mod etcd;
-mod go;
+mod helm;
+mod images;
 mod kept;
+mod kubeconfig;
+mod links;
+mod node;
+mod options;
+mod plan;
+mod programs;
+mod running;
+mod saved;
+mod server;
 
-pub use api_server::{ApiServer, Identity};
+pub use api_server::ApiServer;
 pub use binaries::Binaries;
 pub use error::ClusterError;
+pub use helm::helm;
+pub use images::agnhost_image;
 pub use kept::Kept;
+pub use kubeconfig::Identity;
+pub use node::ClusterNode;
+pub use options::{Engine, Families, Options, ProxyMode, WORKERS};
+pub use running::Cluster;

@@ -41,7 +41,7 @@ mod random;
 mod running;
 mod service;
 mod services;
-mod shell;
+pub(crate) mod shell;
 
 pub use builder::{DEFAULT_PORTS, LabBuilder};
 pub use error::LabError;

@@ -116,6 +116,14 @@ impl Netns {
         self.exec_with(&["nft", "-f", "-"], text).map(drop)
     }
 
+    /// `ip -batch` inside.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] with ip's own message and the line that it is about.
+    pub(crate) fn ip(&self, lines: &str) -> Result<(), LabError> {
+        shell::ip_batch_in(&self.name, lines)
+    }
+
     /// Waits until these links carry packets. A veth that was just set up needs a moment: the kernel notices its carrier
     /// in a work queue, and until then its bridge port is closed and its queue drops.
     pub(crate) fn wait_until_running(&self, links: &[&str]) -> Result<(), LabError> {

@@ -19,10 +19,14 @@ use std::{
 /// Where the labs of this machine keep their files.
 pub const STATE_DIR: &str = "/run/palisade-lab";
 
+/// Where what a lab has on a disk is, under the same id. Most labs have nothing there.
+pub(crate) const DISK_DIR: &str = "/var/lib/palisade-lab";
+
 /// In a lab's folder: it was left up on purpose and outlives its process.
 const KEPT: &str = "kept";
 
-/// Waits for a word or the end of its owner; arguments: lab id, folder.
+/// Waits for a word or the end of its owner; arguments: lab id, folder, parent of its folder on a disk. What runs in pods of a
+/// real cluster ends with the first process of their node, and has control groups and mounts until then.
 const REAPER: &str = r#"
 read -r word
 [ "$word" = keep ] && exit 0
@@ -31,7 +35,14 @@ for path in /run/netns/"$1"-*; do
   ip netns pids "${path##*/}" | xargs -r kill -9
   ip netns del "${path##*/}"
 done
-rm -rf "$2"
+for group in /sys/fs/cgroup/"$1" /sys/fs/cgroup/*/"$1"; do
+  for try in $(seq 200); do
+    [ -d "$group" ] || break
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05
+  done
+done
+rm -rf "$2" "$3/$1"
+[ -d "$3" ] && rmdir --ignore-fail-on-non-empty "$3"
 "#;
 
 /// The claim of this process on one lab. Dropping it removes the lab.
@@ -96,6 +107,7 @@ fn start_reaper(id: &str, dir: &Path) -> Result<Child, LabError> {
     Command::new("sh")
         .args(["-c", REAPER, "palisade-lab-reaper", id])
         .arg(dir)
+        .arg(DISK_DIR)
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -3,7 +3,7 @@
 use super::LabError;
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
 };
 
@@ -13,9 +13,20 @@ use std::{
 /// [`LabError::Command`] when it cannot be started or does not exit with 0.
 pub(crate) fn run(mut command: Command, input: &str) -> Result<String, LabError> {
     let shown = shown(&command);
-    let failed = |message: String| LabError::Command { command: shown.clone(), message };
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|e| failed(format!("cannot start it: {e}")))?;
+    let child = command.spawn().map_err(|e| LabError::Command {
+        command: shown.clone(),
+        message: format!("cannot start it: {e}"),
+    })?;
+    finish(child, &shown, input)
+}
+
+/// Feeds a child whose three standard streams are pipes, waits for its end, and gives its standard output.
+///
+/// # Errors
+/// [`LabError::Command`] when it does not exit with 0.
+pub(crate) fn finish(mut child: Child, shown: &str, input: &str) -> Result<String, LabError> {
+    let failed = |message: String| LabError::Command { command: shown.to_owned(), message };
     let stdin = child.stdin.take();
     let output = thread::scope(|s| {
         // A thread of its own writes, because a long input and a long output would wait for each other. A program that

@@ -29,6 +29,13 @@ const PACKAGES: &[(&str, Proof)] = &[
     ("openssl", Proof::Program("openssl")),
     // Any version: it fetches the one that Kubernetes is built with.
     ("golang-go", Proof::Program("go")),
+    // What the nodes of a test cluster run that is not built here. Debian's containerd brings runc, which cannot do without
+    // CAP_SYS_RESOURCE.
+    ("containerd", Proof::Program("containerd")),
+    ("crun", Proof::Program("crun")),
+    ("tini", Proof::Program("tini")),
+    ("iptables", Proof::Program("iptables")),
+    ("ipset", Proof::Program("ipset")),
 ];
 
 /// Whether a program of this name is found.

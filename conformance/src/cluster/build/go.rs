@@ -1,7 +1,6 @@
 //! The Go that builds: the machine's own if it is new enough, else a toolchain that any Go can fetch as a module.
 
-use super::error::ClusterError;
-use crate::lab::LabError;
+use crate::{cluster::ClusterError, lab::LabError};
 use serde::Deserialize;
 use std::{
     env::consts::ARCH,

@@ -1,0 +1,3 @@
+module palisade/cluster/pause
+
+go 1.26.0

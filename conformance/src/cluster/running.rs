@@ -1,0 +1,369 @@
+//! A whole cluster: a control plane, workers, and the engine that enforces policies.
+
+use super::{
+    Binaries, ClusterError, ClusterNode, Engine, Options,
+    accounts::Accounts,
+    certificates::Authority,
+    control_plane::ControlPlane,
+    engine, kubeconfig, links,
+    node::Boot,
+    options::WORKERS,
+    plan::Plan,
+    programs::Programs,
+    saved::{FILE, Saved},
+    server::Servers,
+};
+use crate::lab::{
+    LabError, Netns,
+    ownership::{self, Claim},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long nodes may take to get ready on a busy machine. Idle it is 10 seconds.
+const PATIENCE: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(200);
+/// What a cluster of three workers takes while it boots, with room for some pods.
+const MEMORY: u64 = 2 << 10;
+
+/// A cluster that runs. Dropping it takes it down, unless another process started it.
+#[derive(Debug)]
+pub struct Cluster {
+    options: Options,
+    plan: Plan,
+    dir: PathBuf,
+    binaries: Binaries,
+    control_plane: Netns,
+    authority: Authority,
+    // Dropped in this order: what runs ends before the claim removes namespaces and files.
+    nodes: Vec<ClusterNode>,
+    servers: Servers,
+    claim: Option<Claim>,
+}
+
+impl Cluster {
+    /// Builds what is missing, and boots; ready when this returns: nodes Ready, pods can run, the engine enforces.
+    ///
+    /// # Errors
+    /// Whatever fails, with the last lines of the log concerned. Nothing is left then.
+    pub fn start(options: &Options) -> Result<Self, ClusterError> {
+        Self::start_with(options, &mut |_| ())
+    }
+
+    /// The same, and says each step as it is done.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Self, ClusterError> {
+        if !WORKERS.contains(&options.workers) {
+            let (least, most) = (WORKERS.start(), WORKERS.end());
+            return Err(LabError::Invalid(format!(
+                "{} workers: a cluster has {least} to {most}",
+                options.workers
+            ))
+            .into());
+        }
+        let programs = Programs::ensure(options.engine)?;
+        ownership::sweep()?;
+        require_memory()?;
+        let claim = Claim::new(&options.name)?;
+        let dir = claim.dir().to_owned();
+        let control_plane = Netns::create(format!("{}-cp", claim.id()))?;
+        let plan = Plan::new(options.families);
+        let mut this = Self {
+            options: options.clone(),
+            plan,
+            binaries: programs.kubernetes.clone(),
+            control_plane,
+            authority: Authority::new(&dir.join("pki"))?,
+            dir,
+            nodes: Vec::new(),
+            servers: Servers::default(),
+            claim: Some(claim),
+        };
+        this.boot(&programs, say)?;
+        Ok(this)
+    }
+
+    fn boot(&mut self, programs: &Programs, say: &mut dyn FnMut(&str)) -> Result<(), ClusterError> {
+        links::control_plane(&self.control_plane, self.plan)?;
+        let control_plane = ControlPlane {
+            netns: &self.control_plane,
+            binaries: &self.binaries,
+            authority: &self.authority,
+            plan: self.plan,
+            dir: &self.dir,
+        };
+        self.servers = control_plane.start()?;
+        let controllers = control_plane.start_controllers()?;
+        controllers.into_iter().for_each(|server| self.servers.push(server));
+        say("API server ready");
+        let accounts = Accounts::create(self)?;
+        let plugins = programs.link_plugins(&self.dir)?;
+        let boot = Boot {
+            options: &self.options,
+            plan: self.plan,
+            dir: &self.dir,
+            programs,
+            plugins: &plugins,
+            authority: &self.authority,
+            accounts: &accounts,
+            control_plane: &self.control_plane,
+        };
+        self.nodes = boot_nodes(&boot)?;
+        say("nodes started, Flannel has their ranges");
+        self.wait_until_ready()?;
+        say("nodes ready");
+        engine::start(self, programs, &accounts)?;
+        if self.options.engine != Engine::None {
+            say(&format!("{} enforces", self.options.engine.name()));
+        }
+        self.save()
+    }
+
+    /// Nodes are Ready, and pods can be made in the default namespace.
+    fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
+        let begin = Instant::now();
+        let expected = self.nodes.len();
+        loop {
+            let (ready, _) = self.ready_nodes()?;
+            if ready == expected && self.kubectl(&["get", "serviceaccount", "default"]).is_ok() {
+                return Ok(());
+            }
+            self.require_alive()?;
+            if begin.elapsed() > PATIENCE {
+                let said = self.kubectl(&["describe", "nodes"]).unwrap_or_default();
+                let what = format!("{ready} of {expected} nodes are ready after {PATIENCE:?}");
+                return Err(ClusterError::NotReady { what, said });
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Fails with what has ended, if something has that should not.
+    ///
+    /// # Errors
+    /// [`ClusterError::Server`].
+    pub fn require_alive(&mut self) -> Result<(), ClusterError> {
+        self.servers.require_alive()?;
+        self.nodes.iter_mut().try_for_each(ClusterNode::require_alive)
+    }
+
+    /// As [`Self::require_alive`], and the API server and all nodes say that they are ready.
+    ///
+    /// # Errors
+    /// [`ClusterError::Server`], [`ClusterError::NotReady`], or what kubectl says.
+    pub fn require_ready(&mut self) -> Result<(), ClusterError> {
+        self.require_alive()?;
+        self.kubectl(&["get", "--raw", "/readyz"])?;
+        let (ready, said) = self.ready_nodes()?;
+        if ready == self.nodes.len() {
+            return Ok(());
+        }
+        Err(ClusterError::NotReady { what: format!("{ready} of {} nodes are ready", self.nodes.len()), said })
+    }
+
+    /// How many nodes say so, and what all of them say.
+    fn ready_nodes(&self) -> Result<(usize, String), ClusterError> {
+        let path = r#"jsonpath={range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.message}{"\n"}{end}"#;
+        let said = self.kubectl(&["get", "nodes", "--output", path])?;
+        let ready = said.lines().filter(|line| line.starts_with("True ")).count();
+        Ok((ready, said))
+    }
+
+    /// The logs of everything, by names such as `kube-apiserver` and `n1/kubelet`.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn logs(&self) -> Result<BTreeMap<String, PathBuf>, ClusterError> {
+        let nodes = self.nodes.iter().map(|node| (format!("{}/", node.name()), node.logs()));
+        let mut all = BTreeMap::new();
+        for (prefix, folder) in nodes.chain([(String::new(), self.dir.join("logs"))]) {
+            let error = || ClusterError::io(folder.display().to_string());
+            for entry in fs::read_dir(&folder).map_err(error())? {
+                let path = entry.map_err(error())?.path();
+                if let Some(name) = path.file_stem() {
+                    all.insert(format!("{prefix}{}", name.to_string_lossy()), path);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// What it was asked to be.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// A folder that goes away with the cluster, with the same path inside every node.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The network namespace of the control plane: what shall reach the API server runs here, or on a node.
+    #[must_use]
+    pub fn control_plane(&self) -> &Netns {
+        &self.control_plane
+    }
+
+    /// The workers, `n1` first.
+    #[must_use]
+    pub fn nodes(&self) -> &[ClusterNode] {
+        &self.nodes
+    }
+
+    pub(super) fn nodes_mut(&mut self) -> &mut [ClusterNode] {
+        &mut self.nodes
+    }
+
+    /// The API server's address for every client, as a URL.
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.plan.server()
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// The kubeconfig of the administrator. It is of use in the control plane's namespace and on nodes.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("admin.conf")
+    }
+
+    /// Writes a kubeconfig for a service account, and gives its path.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn kubeconfig_of_account(&self, namespace: &str, name: &str) -> Result<PathBuf, ClusterError> {
+        super::accounts::kubeconfig(self, namespace, name)
+    }
+
+    pub(super) fn kubeconfig_of_token(&self, name: &str, token: &Path) -> Result<PathBuf, ClusterError> {
+        kubeconfig::of_token(&self.dir, &self.authority, &self.plan.server(), name, token)
+    }
+
+    /// The path of a component of Kubernetes, such as `kubectl`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.path(name)
+    }
+
+    /// Runs kubectl as administrator; gives its standard output.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] with its standard error.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, ClusterError> {
+        self.kubectl_with(arguments, "")
+    }
+
+    /// As [`Self::kubectl`], with `input` on its standard input.
+    ///
+    /// # Errors
+    /// As [`Self::kubectl`].
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, ClusterError> {
+        let (program, config) = (self.program("kubectl"), self.kubeconfig());
+        let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
+        let all: Vec<&str> =
+            [&*program, "--kubeconfig", &config].into_iter().chain(arguments.iter().copied()).collect();
+        Ok(self.control_plane.exec_with(&all, input)?)
+    }
+
+    /// Leaves it up when this process ends; [`Self::find`] finds it.
+    ///
+    /// # Errors
+    /// The mark cannot be written.
+    pub fn keep(mut self) -> Result<(), ClusterError> {
+        if let Some(claim) = self.claim.take() {
+            claim.keep()?;
+        }
+        std::mem::take(&mut self.nodes).into_iter().for_each(ClusterNode::detach);
+        std::mem::take(&mut self.servers).detach();
+        Ok(())
+    }
+
+    /// The one of this name that was left up, or its remains.
+    ///
+    /// # Errors
+    /// The labs' folder or the cluster's own notes cannot be read.
+    pub fn find(name: &str) -> Result<Option<Self>, ClusterError> {
+        let prefix = format!("pal-{name}-");
+        let is_it = |id: &String| id.strip_prefix(&prefix).is_some_and(|number| !number.contains('-'));
+        let dirs =
+            ownership::kept()?.into_iter().filter(is_it).map(|id| Path::new(ownership::STATE_DIR).join(id));
+        let Some(dir) = dirs.filter(|dir| dir.join(FILE).exists()).next() else { return Ok(None) };
+        let saved = Saved::read(&dir)?;
+        let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let plan = Plan::new(saved.options.families);
+        let nodes = (1..).zip(&saved.nodes);
+        let nodes = nodes.map(|(index, &init)| {
+            ClusterNode::found(&dir, plan, index, Netns::new(format!("{id}-n{index}")), init)
+        });
+        Ok(Some(Self {
+            nodes: nodes.collect(),
+            options: saved.options,
+            plan,
+            binaries: Binaries::ensure()?,
+            control_plane: Netns::new(format!("{id}-cp")),
+            authority: Authority::found(&dir.join("pki")),
+            dir,
+            servers: Servers::default(),
+            claim: None,
+        }))
+    }
+
+    fn save(&self) -> Result<(), ClusterError> {
+        let nodes = self.nodes.iter().map(ClusterNode::init).collect();
+        Saved { options: self.options.clone(), nodes }.write(&self.dir)
+    }
+
+    /// Takes it down, whoever started it: processes, namespaces, control groups, files.
+    ///
+    /// # Errors
+    /// What the lab's reaper says.
+    pub fn remove(self) -> Result<(), ClusterError> {
+        if self.claim.is_none() {
+            let id = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            ownership::remove(&id)?;
+        }
+        Ok(())
+    }
+}
+
+/// All at once: most of it is waiting.
+fn boot_nodes(boot: &Boot<'_>) -> Result<Vec<ClusterNode>, ClusterError> {
+    let id = boot.dir.file_name().unwrap_or_default().to_string_lossy();
+    thread::scope(|scope| {
+        let jobs: Vec<_> = (1..=boot.options.workers)
+            .map(|index| {
+                let name = format!("{id}-n{index}");
+                scope.spawn(move || ClusterNode::boot(boot, index, Netns::create(name)?))
+            })
+            .collect();
+        let joined = jobs
+            .into_iter()
+            .map(|job| job.join().unwrap_or_else(|_| Err(LabError::Panicked("a node".to_owned()).into())));
+        // All of them, so that those which did start end in good order.
+        let results: Vec<_> = joined.collect();
+        results.into_iter().collect()
+    })
+}
+
+/// A machine that runs out of memory half-way kills what it likes.
+fn require_memory() -> Result<(), ClusterError> {
+    let text = fs::read_to_string("/proc/meminfo").map_err(ClusterError::io("/proc/meminfo"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    match kilobytes.map(|kilobytes| kilobytes >> 10) {
+        Some(free) if free < MEMORY => Err(ClusterError::NoMemory { free, needed: MEMORY }),
+        _ => Ok(()),
+    }
+}
