@@ -216,8 +216,10 @@ pub struct Service {
     pub key: ObjectKey,
     /// `spec.selector`; `None` without one (then EndpointSlices decide).
     pub selector: Option<Labels>,
-    /// `spec.clusterIPs` that are addresses (headless has none).
+    /// `spec.clusterIPs` that are addresses.
     pub cluster_ips: Vec<IpAddr>,
+    /// `spec.clusterIP` is `None`: its name stands for the addresses of its pods, and nothing is translated.
+    pub headless: bool,
     /// `spec.ports`.
     pub ports: Vec<ServicePort>,
     /// `spec.type` is `ExternalName`: this name.

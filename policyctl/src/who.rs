@@ -45,7 +45,7 @@ pub fn who_reaches(snapshot: &Snapshot, target: &Target) -> Result<Who, ResolveE
 /// # Errors
 /// A source that stands for nothing.
 pub fn reached_by(snapshot: &Snapshot, source: &Endpoint) -> Result<Who, ResolveError> {
-    let ends = source.resolve(&snapshot.cluster)?;
+    let ends = source.resolve(&snapshot.cluster, &snapshot.slices)?;
     let asked: Vec<_> = ends.into_iter().map(|end| (end, PortSet::all())).collect();
     Ok(who(snapshot, &asked, Direction::Egress, source.to_string()))
 }
@@ -57,7 +57,8 @@ fn destinations(
     snapshot: &Snapshot,
     target: &Target,
 ) -> Result<Vec<(verdict::Endpoint, PortSet)>, ResolveError> {
-    let is_service = matches!(target.endpoint, Endpoint::Service(_));
+    let Snapshot { cluster, slices, .. } = snapshot;
+    let is_service = target.is_translated(cluster);
     let set = match &target.ports {
         Ports::Everything if !is_service => Some(PortSet::all()),
         Ports::All(Transport::Ported(protocol)) if !is_service => {
@@ -68,10 +69,10 @@ fn destinations(
         _ => None,
     };
     if let Some(set) = set {
-        let ends = target.endpoint.resolve(&snapshot.cluster)?;
+        let ends = target.endpoint.resolve(cluster, slices)?;
         return Ok(ends.into_iter().map(|end| (end, set.clone())).collect());
     }
-    let ends = target.resolve(&snapshot.cluster)?.into_iter().filter_map(|destination| {
+    let ends = target.resolve(cluster, slices)?.into_iter().filter_map(|destination| {
         let (Transport::Ported(protocol), Some(port)) = (destination.transport, destination.port) else {
             return None;
         };

@@ -2,7 +2,7 @@
 
 use super::Scenario;
 use policy_model::{cluster::Cluster, manifest};
-use policyctl::assertions::TestFile;
+use policyctl::{assertions::TestFile, endpoint::Slices};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -38,7 +38,7 @@ pub fn load(folder: &Path) -> Result<Scenario, LoadError> {
     let mut faults = Vec::new();
     let cluster = read_manifests(&folder.join("manifests"), &mut faults)?;
     let tests = read(&folder.join("tests.yaml"))?;
-    let assertions = match TestFile::parse(&tests).and_then(|file| file.resolve(&cluster)) {
+    let assertions = match TestFile::parse(&tests).and_then(|file| file.resolve(&cluster, &Slices::new())) {
         Ok(assertions) => assertions,
         Err(errors) => {
             faults.extend(errors.iter().map(|error| format!("tests.yaml:{error}")));

@@ -78,7 +78,7 @@ pub fn service(object: &ApiService) -> Result<Service, Rejection> {
     let listed = listed.map(|(i, text)| (path.field("clusterIPs").index(i), text));
     let single = spec.cluster_ip.iter().map(|text| (path.field("clusterIP"), text));
     let mut cluster_ips: Vec<IpAddr> = Vec::new();
-    // "None" is how the API says headless.
+    let headless = listed.clone().map(|(_, text)| text).chain(&spec.cluster_ip).any(|text| text == "None");
     for (path, text) in listed.chain(single).filter(|(_, text)| !["", "None"].contains(&text.as_str())) {
         if let Some(address) = address(&mut check, &path, text)
             && !cluster_ips.contains(&address)
@@ -93,7 +93,7 @@ pub fn service(object: &ApiService) -> Result<Service, Rejection> {
     }
     let is_external = spec.type_.as_deref() == Some("ExternalName");
     let external_name = spec.external_name.filter(|_| is_external).map(Into::into);
-    check.finish(Service { key, selector, cluster_ips, ports, external_name })
+    check.finish(Service { key, selector, cluster_ips, headless, ports, external_name })
 }
 
 fn service_port(check: &mut Check, path: &FieldPath, port: &ApiServicePort) -> Option<ServicePort> {

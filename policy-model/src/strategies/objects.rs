@@ -152,6 +152,7 @@ pub fn service() -> impl Strategy<Value = Service> {
         key,
         selector,
         cluster_ips: vec![Ipv4Addr::new(10, 96, 0, host).into()],
+        headless: false,
         ports,
         external_name: None,
     })

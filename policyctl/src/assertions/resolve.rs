@@ -4,7 +4,7 @@ use super::{
     Assertion, Probe, TestFile, TestFileError, TestFileFault,
     file::{Entry, Family, Test},
 };
-use crate::endpoint::{Destination, Endpoint};
+use crate::endpoint::{Destination, Endpoint, Slices};
 use policy_model::{
     cluster::Cluster,
     verdict::{self, Flow},
@@ -12,15 +12,15 @@ use policy_model::{
 use std::net::IpAddr;
 
 impl TestFile {
-    /// Turns every entry into an assertion about `cluster`.
+    /// Turns every entry into an assertion about `cluster`; `slices` say who is behind Services without a selector.
     ///
     /// # Errors
     /// Every entry that names what the cluster does not have, or that stands for no flow at all.
-    pub fn resolve(&self, cluster: &Cluster) -> Result<Vec<Assertion>, Vec<TestFileError>> {
+    pub fn resolve(&self, cluster: &Cluster, slices: &Slices) -> Result<Vec<Assertion>, Vec<TestFileError>> {
         let (mut assertions, mut errors) = (Vec::new(), Vec::new());
         for test in &self.tests {
             for entry in &test.entries {
-                match assertion(cluster, test, entry) {
+                match assertion((cluster, slices), test, entry) {
                     Ok(assertion) => assertions.push(assertion),
                     Err(fault) => errors.push(TestFileError {
                         place: entry.place,
@@ -34,14 +34,18 @@ impl TestFile {
     }
 }
 
-fn assertion(cluster: &Cluster, test: &Test, entry: &Entry) -> Result<Assertion, TestFileFault> {
+fn assertion(
+    (cluster, slices): (&Cluster, &Slices),
+    test: &Test,
+    entry: &Entry,
+) -> Result<Assertion, TestFileFault> {
     let about = format!("{} -> {}", entry.source, entry.target);
     let mut probes = Vec::new();
     for target in &entry.targets {
-        let destinations = target.resolve(cluster)?;
+        let destinations = target.resolve(cluster, slices)?;
         for source in &entry.sources {
             let keep_self = source.is_single() && target.endpoint.is_single();
-            let sources = source.resolve(cluster)?;
+            let sources = source.resolve(cluster, slices)?;
             let before = probes.len();
             probes.extend(pairs(&sources, &destinations, test.family, keep_self));
             if probes.len() == before {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::endpoint::Slices;
 use policy_model::{
     cluster::Cluster,
     object::{ObjectKey, Pod},
@@ -25,7 +26,7 @@ fn cluster() -> Cluster {
 
 fn assertions(text: &str) -> Vec<Assertion> {
     let file = TestFile::parse(text).unwrap_or_else(|errors| panic!("{errors:?}"));
-    file.resolve(&cluster()).unwrap_or_else(|errors| panic!("{errors:?}"))
+    file.resolve(&cluster(), &Slices::new()).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 fn probes(text: &str) -> Vec<String> {
@@ -34,7 +35,7 @@ fn probes(text: &str) -> Vec<String> {
 
 /// The faults of a file, of its syntax or of what it names.
 fn faults(text: &str) -> Vec<String> {
-    let result = TestFile::parse(text).and_then(|file| file.resolve(&cluster()));
+    let result = TestFile::parse(text).and_then(|file| file.resolve(&cluster(), &Slices::new()));
     result.expect_err("it is wrong").iter().map(ToString::to_string).collect()
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     assertions::TestFileError,
     input::{self, Snapshot},
-    test_run::{self, FileReport},
+    test_run::{self, FileReport, Refused},
 };
 use clap::{Args, ValueEnum};
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
@@ -69,6 +69,7 @@ pub(super) fn run(
     let shared = if is_shared { Some(Arc::new(read_state(common)?.0)) } else { None };
     let mut broken = false;
     let mut reports: Vec<(Arc<Snapshot>, FileReport)> = Vec::new();
+    let mut refused = Vec::new();
     for file in &files {
         let snapshot = match &shared {
             Some(snapshot) => snapshot.clone(),
@@ -86,6 +87,8 @@ pub(super) fn run(
             Err(faults) => {
                 broken = true;
                 faults.iter().try_for_each(|fault| report(fault, styles.err, err))?;
+                let faults = faults.iter().map(ToString::to_string).collect();
+                refused.push(Refused { file: file.display().to_string(), faults });
             }
         }
     }
@@ -96,9 +99,9 @@ pub(super) fn run(
     let shown: Vec<_> = reports.iter().map(|(snapshot, report)| (&**snapshot, report)).collect();
     match args.output {
         Format::Table => write!(out, "{}", test_run::table(&shown, styles.out))?,
-        Format::Json => writeln!(out, "{:#}", test_run::json(&shown))?,
-        Format::Junit => write!(out, "{}", test_run::junit(&shown))?,
-        Format::Tap => write!(out, "{}", test_run::tap(&shown))?,
+        Format::Json => writeln!(out, "{:#}", test_run::json(&shown, &refused))?,
+        Format::Junit => write!(out, "{}", test_run::junit(&shown, &refused))?,
+        Format::Tap => write!(out, "{}", test_run::tap(&shown, &refused))?,
     }
     let failed = reports.iter().flat_map(|(_, report)| &report.outcomes).any(|outcome| !outcome.holds());
     Ok(match (broken, failed) {

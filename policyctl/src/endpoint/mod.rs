@@ -7,6 +7,7 @@ mod parse;
 mod resolve;
 mod sample;
 mod selector;
+mod service;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 pub use parse::EndpointError;
 pub use resolve::ResolveError;
 pub use selector::SelectorError;
+pub use service::Slices;
 pub use target::{Destination, Ports, ServiceRoute, Target, Transport};
 
 use ipnet::IpNet;
@@ -32,7 +34,7 @@ pub enum Endpoint {
         /// Which one.
         key: ObjectKey,
     },
-    /// `ns/svc/name`: every pod that a Service's selector matches.
+    /// `ns/svc/name`: every pod that a Service's selector matches, or who its EndpointSlices say is behind it.
     Service(ObjectKey),
     /// `ns/[app=web]`, `ns/*`, `*/[app=web]`, `*/*`: every pod that policies see and the labels match.
     Selected {

@@ -1,9 +1,9 @@
 //! From what was written to the endpoints of `policy-model`.
 
-use super::{Endpoint, WorkloadKind, sample};
+use super::{Endpoint, Slices, WorkloadKind, sample, service};
 use policy_model::{
     cluster::Cluster,
-    object::{ObjectKey, Owner, Pod, Service},
+    object::{ObjectKey, Owner, Pod},
     verdict,
 };
 use std::{net::IpAddr, sync::Arc};
@@ -47,14 +47,19 @@ pub enum ResolveError {
         /// Services of that namespace.
         known: Vec<Arc<str>>,
     },
-    /// A Service whose pods cannot be told from manifests.
-    #[error("Service {key} has no selector, so its pods are not known; write them instead")]
+    /// A Service whose pods nothing tells.
+    #[error(
+        "Service {key} has no selector and no EndpointSlice, so who is behind it is not known; write them instead"
+    )]
     NoSelector {
         /// The Service that was written.
         key: ObjectKey,
     },
     /// A Service that is a name outside the cluster.
-    #[error("Service {key} is of type ExternalName ({name}); write the addresses behind that name instead")]
+    #[error(
+        "Service {key} is of type ExternalName: to its clients it is the name {name}, and policies see the addresses \
+             behind that name; write one of these instead"
+    )]
     ExternalName {
         /// The Service that was written.
         key: ObjectKey,
@@ -98,7 +103,11 @@ impl Endpoint {
     ///
     /// # Errors
     /// What does not exist or matches nothing; a test about nothing would always hold.
-    pub fn resolve(&self, cluster: &Cluster) -> Result<Vec<verdict::Endpoint>, ResolveError> {
+    pub fn resolve(
+        &self,
+        cluster: &Cluster,
+        slices: &Slices,
+    ) -> Result<Vec<verdict::Endpoint>, ResolveError> {
         let addresses =
             |addresses: Vec<IpAddr>| addresses.into_iter().map(verdict::Endpoint::Address).collect();
         match self {
@@ -108,10 +117,7 @@ impl Endpoint {
                 let here = namespace.as_ref().is_none_or(|name| *name == pod.key.namespace);
                 here && pod.is_policed() && selector.matches(&pod.labels)
             }),
-            Self::Service(key) => {
-                let pods = backends(cluster, service(cluster, key)?)?;
-                Ok(pods.iter().flat_map(|pod| pod_endpoints(cluster, pod)).collect())
-            }
+            Self::Service(key) => service::behind(cluster, slices, service::find(cluster, key)?),
             Self::Node(name) => match cluster.node(name) {
                 Some(node) => Ok(addresses(node.addresses.clone())),
                 None => Err(ResolveError::NoNode {
@@ -182,32 +188,4 @@ fn is_owned(pod: &Pod, kind: WorkloadKind, key: &ObjectKey) -> bool {
         _ => false,
     };
     pod.key.namespace == key.namespace && (between || (&**owner == kind.kind() && *name == key.name))
-}
-
-pub(super) fn service<'a>(cluster: &'a Cluster, key: &ObjectKey) -> Result<&'a Service, ResolveError> {
-    cluster.service(key).ok_or_else(|| {
-        let known = cluster.services().filter(|service| service.key.namespace == key.namespace);
-        ResolveError::NoService {
-            key: key.clone(),
-            known: known.map(|service| service.key.name.clone()).collect(),
-        }
-    })
-}
-
-/// The pods behind a Service. A pod on its node's network is one too: its address is the node's.
-pub(super) fn backends<'a>(cluster: &'a Cluster, service: &Service) -> Result<Vec<&'a Pod>, ResolveError> {
-    let key = || service.key.clone();
-    if let Some(name) = &service.external_name {
-        return Err(ResolveError::ExternalName { key: key(), name: name.clone() });
-    }
-    let selector = service.selector.as_ref().ok_or_else(|| ResolveError::NoSelector { key: key() })?;
-    let selects = |pod: &Pod| selector.iter().all(|(name, value)| pod.labels.get(name) == Some(value));
-    let pods: Vec<_> = cluster
-        .pods()
-        .filter(|pod| pod.key.namespace == service.key.namespace && !pod.terminal && selects(pod))
-        .collect();
-    if pods.is_empty() {
-        return Err(ResolveError::NoMatch { endpoint: format!("{}/svc/{}", key().namespace, key().name) });
-    }
-    Ok(pods)
 }

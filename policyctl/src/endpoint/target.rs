@@ -1,9 +1,9 @@
 //! An end with ports: where a flow goes to.
 
-use super::{Endpoint, ResolveError, sample};
+use super::{Endpoint, ResolveError, Slices, sample, service};
 use policy_model::{
     cluster::Cluster,
-    object::{ObjectKey, Pod, Protocol, Service, ServicePort, TargetPort},
+    object::{ObjectKey, Protocol, ServicePort},
     verdict,
 };
 use std::{fmt, net::IpAddr, sync::Arc};
@@ -84,11 +84,11 @@ pub struct Destination {
     pub transport: Transport,
     /// On which port of the receiver; `None` for ICMP.
     pub port: Option<u16>,
-    /// The Service that was written, if one was.
+    /// The Service that was written, if one was that translates.
     pub service: Option<ServiceRoute>,
 }
 
-/// The way through a Service.
+/// The way through a Service's address, which is translated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRoute {
     /// Which Service.
@@ -101,17 +101,19 @@ impl Target {
     /// Every destination that it stands for.
     ///
     /// A range, a whole protocol or everything stands for all of its ports: one port is taken out of each stretch in
-    /// which no policy and no pod can tell two ports apart.
+    /// which no policy and no pod can tell two ports apart. A headless Service is no more than a name for its pods: a
+    /// number is a port of theirs, a name is that of a port of the Service.
     ///
     /// # Errors
-    /// What [`Endpoint::resolve`] refuses, a Service without this port or without a selector, a named port that no
-    /// destination pod has.
-    pub fn resolve(&self, cluster: &Cluster) -> Result<Vec<Destination>, ResolveError> {
-        if let Endpoint::Service(key) = &self.endpoint {
-            return self.resolve_service(cluster, key);
+    /// What [`Endpoint::resolve`] refuses, a Service without this port, a named port that no destination pod has.
+    pub fn resolve(&self, cluster: &Cluster, slices: &Slices) -> Result<Vec<Destination>, ResolveError> {
+        if let Endpoint::Service(key) = &self.endpoint
+            && (self.is_translated(cluster) || matches!(self.ports, Ports::Named(..)))
+        {
+            return service::destinations(self, cluster, slices, service::find(cluster, key)?);
         }
         let mut destinations = Vec::new();
-        for endpoint in self.endpoint.resolve(cluster)? {
+        for endpoint in self.endpoint.resolve(cluster, slices)? {
             for (transport, port) in self.ports_of(cluster, &endpoint) {
                 destinations.push(Destination { endpoint: endpoint.clone(), transport, port, service: None });
             }
@@ -146,33 +148,15 @@ impl Target {
         }
     }
 
-    fn resolve_service(&self, cluster: &Cluster, key: &ObjectKey) -> Result<Vec<Destination>, ResolveError> {
-        let service = super::resolve::service(cluster, key)?;
-        let ports: Vec<_> = service.ports.iter().filter(|port| self.names_port(port)).collect();
-        if ports.is_empty() {
-            let has = service.ports.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect::<Vec<_>>();
-            return Err(ResolveError::ServicePort { target: self.to_string(), has: has.join(", ") });
-        }
-        let mut destinations = Vec::new();
-        for port in ports {
-            for pod in super::resolve::backends(cluster, service)? {
-                for endpoint in super::resolve::pod_endpoints(cluster, pod) {
-                    if !serves_family(service, &endpoint) {
-                        continue;
-                    }
-                    destinations.extend(target_ports(pod, port).into_iter().map(|number| Destination {
-                        endpoint: endpoint.clone(),
-                        transport: Transport::Ported(port.protocol),
-                        port: Some(number),
-                        service: Some(ServiceRoute { key: key.clone(), port: port.port }),
-                    }));
-                }
-            }
-        }
-        Ok(destinations)
+    /// Whether it is the address of a Service, or a port of such an address: all but a headless one, which has none.
+    #[must_use]
+    pub fn is_translated(&self, cluster: &Cluster) -> bool {
+        let Endpoint::Service(key) = &self.endpoint else { return false };
+        cluster.service(key).is_none_or(|service| !service.headless)
     }
 
-    fn names_port(&self, port: &ServicePort) -> bool {
+    /// Whether a port of a Service is one that is asked about.
+    pub(super) fn names_port(&self, port: &ServicePort) -> bool {
         match &self.ports {
             Ports::Everything => true,
             Ports::All(transport) => *transport == Transport::Ported(port.protocol),
@@ -184,20 +168,6 @@ impl Target {
 
 fn numbered(transport: Transport, ports: impl IntoIterator<Item = u16>) -> Vec<(Transport, Option<u16>)> {
     ports.into_iter().map(|port| (transport, Some(port))).collect()
-}
-
-/// The ports of a pod that a Service's port leads to.
-fn target_ports(pod: &Pod, port: &ServicePort) -> Vec<u16> {
-    match &port.target {
-        TargetPort::Number(number) => vec![*number],
-        TargetPort::Name(name) => pod.resolve_port(name, port.protocol).collect(),
-    }
-}
-
-/// A Service leads to addresses of the families of its own addresses; a headless one to all.
-fn serves_family(service: &Service, endpoint: &verdict::Endpoint) -> bool {
-    let verdict::Endpoint::Pod { address: Some(address), .. } = endpoint else { return true };
-    service.cluster_ips.is_empty() || service.cluster_ips.iter().any(|ip| ip.is_ipv4() == address.is_ipv4())
 }
 
 /// As it is written.

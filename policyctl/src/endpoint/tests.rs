@@ -66,6 +66,7 @@ fn cluster() -> Cluster {
         key: key("shop", "api"),
         selector: Some([("app", "api")].into_iter().collect()),
         cluster_ips: vec![ip("10.96.0.10")],
+        headless: false,
         ports: vec![ServicePort {
             name: "http".into(),
             protocol: Protocol::Tcp,
@@ -92,7 +93,7 @@ fn cluster() -> Cluster {
 
 fn resolved(cluster: &Cluster, text: &str) -> Vec<String> {
     let endpoint: Endpoint = text.parse().expect("an endpoint");
-    endpoint.resolve(cluster).expect("it exists").iter().map(ToString::to_string).collect()
+    endpoint.resolve(cluster, &Slices::new()).expect("it exists").iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -206,10 +207,11 @@ fn what_does_not_exist_is_an_error_that_names_what_does() {
         ("shop/svc/web", "there are api"),
     ] {
         let endpoint: Endpoint = text.parse().expect("an endpoint");
-        let message = endpoint.resolve(&cluster).expect_err("it does not exist").to_string();
+        let message = endpoint.resolve(&cluster, &Slices::new()).expect_err("it does not exist").to_string();
         assert!(message.contains(part), "{text}: {message}");
     }
-    let resolve = |text: &str| target(text).resolve(&cluster).expect_err("no such port").to_string();
+    let resolve =
+        |text: &str| target(text).resolve(&cluster, &Slices::new()).expect_err("no such port").to_string();
     assert!(resolve("shop/svc/api:81").contains("it has 80/TCP"));
     assert!(resolve("shop/report-x:web").contains("no pod of it has a port called web"));
 }
@@ -217,7 +219,7 @@ fn what_does_not_exist_is_an_error_that_names_what_does() {
 #[test]
 fn a_service_leads_to_each_pods_own_port_in_its_own_families() {
     let cluster = cluster();
-    let found = target("shop/svc/api:80").resolve(&cluster).expect("it exists");
+    let found = target("shop/svc/api:80").resolve(&cluster, &Slices::new()).expect("it exists");
     let seen: Vec<_> = found.iter().map(|d| (d.endpoint.to_string(), d.port)).collect();
     assert_eq!(
         seen,
@@ -237,12 +239,12 @@ fn blocks_and_ranges_are_cut_where_a_policy_cuts() {
         "a pod's address can be told from its neighbour's"
     );
     let ports = |text: &str| -> Vec<_> {
-        let found = target(text).resolve(&cluster).expect("it exists");
+        let found = target(text).resolve(&cluster, &Slices::new()).expect("it exists");
         found.iter().map(|d| d.port).collect()
     };
     assert_eq!(ports("198.51.100.9:7999-8101"), [7999, 8000, 8080, 8081, 8101].map(Some));
     assert_eq!(ports("198.51.100.9/ICMP"), [None]);
-    let all = target("198.51.100.9").resolve(&cluster).expect("it exists");
+    let all = target("198.51.100.9").resolve(&cluster, &Slices::new()).expect("it exists");
     assert_eq!(all.len(), 3 * 7 + 1, "1, 8000, 8080, 8081, 8101, 9090, 9091 of three protocols, and ICMP");
 }
 
@@ -254,7 +256,7 @@ fn the_internet_is_public_and_not_the_clusters_own() {
         addresses: vec![ip("198.51.100.1")],
         pod_cidrs: vec!["2001:db8:1::/48".parse().expect("a block")],
     });
-    let found = Endpoint::Internet.resolve(&cluster).expect("it exists");
+    let found = Endpoint::Internet.resolve(&cluster, &Slices::new()).expect("it exists");
     let has = |text: &str| found.contains(&verdict::Endpoint::Address(ip(text)));
     assert!(has("203.0.113.0") && has("203.0.113.64") && has("198.51.100.2") && has("2000::"));
     assert!(has("2001:db8:2::"), "what comes after the pod range");

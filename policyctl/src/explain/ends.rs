@@ -1,6 +1,5 @@
 //! From what was written to the pairs that are asked about.
 
-use super::slices;
 use crate::{
     endpoint::{Destination, Endpoint, Ports, ResolveError, ServiceRoute, Target, Transport},
     input::Snapshot,
@@ -95,7 +94,8 @@ pub(super) struct Ends {
 pub(super) fn resolve(snapshot: &Snapshot, question: &Question) -> Result<Ends, EndsError> {
     let mut notes = Vec::new();
     let target = through_service_address(snapshot, &question.target, &mut notes);
-    let sources = without_templates(snapshot, question.source.resolve(&snapshot.cluster)?, |end| end);
+    let sources =
+        without_templates(snapshot, question.source.resolve(&snapshot.cluster, &snapshot.slices)?, |end| end);
     let destinations = match destinations(snapshot, &target) {
         // Nobody behind it can be known: the answer is that it is unknown.
         Err(error @ (ResolveError::ExternalName { .. } | ResolveError::NoSelector { .. })) => {
@@ -134,20 +134,12 @@ pub(super) fn resolve(snapshot: &Snapshot, question: &Question) -> Result<Ends, 
 
 /// What a target stands for, with one entry a receiver where the question is about many ports.
 fn destinations(snapshot: &Snapshot, target: &Target) -> Result<Vec<Destination>, ResolveError> {
+    let Snapshot { cluster, slices, .. } = snapshot;
     match target.ports {
-        _ if matches!(target.endpoint, Endpoint::Service(_)) => {
-            // Who is behind it comes before which ports it has: an ExternalName has none.
-            match target.endpoint.resolve(&snapshot.cluster) {
-                Err(ResolveError::NoSelector { key }) => {
-                    slices::behind(snapshot, target, &key)?.ok_or(ResolveError::NoSelector { key })
-                }
-                Err(error) => Err(error),
-                Ok(_) => target.resolve(&snapshot.cluster),
-            }
-        }
-        Ports::Named(..) => target.resolve(&snapshot.cluster),
+        _ if target.is_translated(cluster) => target.resolve(cluster, slices),
+        Ports::Named(..) => target.resolve(cluster, slices),
         _ => {
-            let ends = target.endpoint.resolve(&snapshot.cluster)?;
+            let ends = target.endpoint.resolve(cluster, slices)?;
             let (transport, port) = match target.ports {
                 Ports::Range(protocol, lo, _) => (Transport::Ported(protocol), Some(lo)),
                 Ports::All(transport) => (transport, None),

@@ -8,7 +8,6 @@ mod ends;
 mod json;
 mod notes;
 mod sides;
-mod slices;
 mod text;
 
 pub use answer::Answer;
@@ -118,7 +117,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
     let mut asked = pairs.iter().map(|pair| pair.asked.single());
     let first = asked.next().flatten();
     let port = first.filter(|_| asked.all(|other| other == first));
-    let notes = notes::notes(snapshot, &pairs, &exemptions, ends.notes);
+    let notes = notes::notes(snapshot, question, &pairs, &exemptions, ends.notes);
     Ok(Explanation {
         asked: question.clone(),
         sources: names(pairs.iter().map(|pair| &pair.source)),

@@ -1,13 +1,14 @@
 //! Where a reader would be surprised.
 
-use super::{Answer, Pair};
+use super::{Answer, Pair, Question};
 use crate::{
     cluster_dns,
     connect::{self, Party},
+    endpoint::{Endpoint as Written, Ports},
     input::Snapshot,
 };
 use policy_model::{
-    object::{ObjectKey, Pod, Protocol},
+    object::{ObjectKey, Pod, Protocol, TargetPort},
     policy::Direction,
     verdict::{Endpoint, Exemption},
 };
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 /// Notes about an answer, the most surprising first. `notes` are those that were made when the ends were looked up.
 pub(super) fn notes(
     snapshot: &Snapshot,
+    question: &Question,
     pairs: &[Pair],
     exemptions: &BTreeSet<Exemption>,
     mut notes: Vec<String>,
@@ -33,6 +35,7 @@ pub(super) fn notes(
     }
     let sources = pods(snapshot, pairs.iter().map(|pair| &pair.source));
     let destinations = pods(snapshot, pairs.iter().map(|pair| &pair.destination));
+    notes.extend(headless(snapshot, question));
     notes.extend(terminating(snapshot, sources.iter().chain(&destinations)));
     notes.extend(host_network(sources.iter().chain(&destinations)));
     notes.extend(addresses(snapshot, pairs));
@@ -57,6 +60,28 @@ fn pods<'a>(snapshot: &'a Snapshot, ends: impl Iterator<Item = &'a Endpoint>) ->
     pods.sort_by_key(|pod| &pod.key);
     pods.dedup_by_key(|pod| &pod.key);
     pods
+}
+
+/// A name for pods, which translates nothing; a port of the Service that its pods do not have leads nowhere.
+fn headless(snapshot: &Snapshot, question: &Question) -> Option<String> {
+    let Written::Service(key) = &question.target.endpoint else { return None };
+    let service = snapshot.cluster.service(key).filter(|service| service.headless)?;
+    let asked =
+        |port: u16| matches!(question.target.ports, Ports::Range(_, lo, hi) if (lo..=hi).contains(&port));
+    let elsewhere =
+        service.ports.iter().filter(|port| asked(port.port)).find_map(|port| match &port.target {
+            TargetPort::Number(number) if *number == port.port => None,
+            TargetPort::Number(number) => Some((port.port, format!("on {number}"))),
+            TargetPort::Name(name) => Some((port.port, format!("on their port {name}"))),
+        });
+    let elsewhere = elsewhere.map(|(port, on)| {
+        format!(". Its port {port} has a targetPort, which is of no use here: its pods listen {on}, and clients must call that")
+    });
+    Some(format!(
+        "Service {key} is headless: its name stands for the addresses of its pods, and clients call the pods' own ports; \
+         nothing is translated{}",
+        elsewhere.unwrap_or_default()
+    ))
 }
 
 /// Its policies outlive the command that deletes a namespace (CVE-2024-7598).

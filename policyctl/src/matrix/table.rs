@@ -1,10 +1,13 @@
-//! A matrix for a terminal: a grid where it fits, else a line a pair.
+//! A matrix for a terminal: a grid, of which columns drop from the right where it is too wide; a line a pair where most would.
 
 use super::{
     Connections, End, Matrix, Summary,
     sets::{SetId, Sets},
 };
-use crate::style::{Style, Tone};
+use crate::{
+    explain::wrapped,
+    style::{Style, Tone},
+};
 use policy_model::{
     policy::Direction,
     portset::PortSet,
@@ -18,16 +21,16 @@ const CELL: usize = 20;
 #[must_use]
 pub fn table(matrix: &Matrix, style: Style) -> String {
     let shown: Vec<usize> = matrix.shown_columns();
-    // Names and cells of a grid that cannot fit need not be made.
-    let may_fit = !shown.is_empty() && shown.len() * 3 < style.width;
-    let grid = may_fit.then(|| grid(matrix, &shown, style)).flatten();
-    format!("{}{}", grid.unwrap_or_else(|| list(matrix, style)), summary(matrix))
+    // Of a grid that is wider by far there would be little to see.
+    let is_small = !shown.is_empty() && shown.len() * 3 < style.width;
+    let grid = is_small.then(|| grid(matrix, &shown, style)).flatten();
+    format!("{}{}", grid.unwrap_or_else(|| list(matrix, style)), wrapped("", &summary(matrix), style.width))
 }
 
 /// A text and how it looks.
 type Cell = (String, Tone);
 
-/// `None` if it is wider than the terminal.
+/// `None` if not even its first column fits.
 fn grid(matrix: &Matrix, shown: &[usize], style: Style) -> Option<String> {
     let own = || ("·".to_owned(), Tone::Faint);
     let name = |name: &str| (name.to_owned(), Tone::Plain);
@@ -50,17 +53,33 @@ fn grid(matrix: &Matrix, shown: &[usize], style: Style) -> Option<String> {
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|column| rows.iter().map(|row| length(&row[column])).max().unwrap_or(0))
         .collect();
-    if widths.iter().sum::<usize>() + GAP * (widths.len() - 1) > style.width {
+    let mut end = 0;
+    let ends = widths.iter().enumerate().map(|(index, width)| {
+        end += width + if index == 0 { 0 } else { GAP };
+        end
+    });
+    let fitting = ends.take_while(|end| *end <= style.width).count();
+    if fitting < 2 {
         return None;
     }
     let mut text = String::new();
     for row in &rows {
-        for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let is_last = index + 1 == row.len();
+        for (index, (cell, width)) in row.iter().zip(&widths).take(fitting).enumerate() {
+            let is_last = index + 1 == fitting;
             text += &style.paint(cell.1, &cell.0);
             text += &" ".repeat(if is_last { 0 } else { width - length(cell) + GAP });
         }
         text += "\n";
+    }
+    let left_out: Vec<&str> = rows[0][fitting..].iter().map(|(name, _)| name.as_str()).collect();
+    if !left_out.is_empty() {
+        let (word, all) = (if left_out.len() == 1 { "columns is" } else { "columns are" }, widths.len() - 1);
+        let note = format!(
+            "{} of {all} {word} left out ({}): a wider terminal shows more, -o csv everything.",
+            left_out.len(),
+            left_out.join(", ")
+        );
+        text += &wrapped("", &note, style.width);
     }
     Some(text)
 }

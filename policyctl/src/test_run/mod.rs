@@ -29,6 +29,15 @@ pub struct FileReport {
     pub outcomes: Vec<Outcome>,
 }
 
+/// A test file of which nothing could be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file's name.
+    pub file: String,
+    /// Everything that is wrong with it: `12:9: test "name": what`, or why it cannot be read.
+    pub faults: Vec<String>,
+}
+
 /// What became of one assertion.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -79,7 +88,7 @@ impl Outcome {
 /// # Errors
 /// Everything that is wrong with the file, also what it names that is not there.
 pub fn run(snapshot: &Snapshot, file: &str, text: &str) -> Result<FileReport, Vec<TestFileError>> {
-    let assertions = TestFile::parse(text)?.resolve(&snapshot.cluster)?;
+    let assertions = TestFile::parse(text)?.resolve(&snapshot.cluster, &snapshot.slices)?;
     let outcomes = assertions.iter().map(|assertion| outcome(snapshot, assertion)).collect();
     Ok(FileReport { file: file.to_owned(), outcomes })
 }

@@ -1,6 +1,6 @@
 //! Results for people, for programs and for pipelines.
 
-use super::{FileReport, Outcome, counts};
+use super::{FileReport, Outcome, Refused, counts};
 use crate::{
     assertions::Require,
     explain,
@@ -83,9 +83,9 @@ fn indented(text: &str, by: usize) -> String {
         .collect()
 }
 
-/// `{"kind":"TestReport","files":[…],"passed":n,"failed":n}`.
+/// `{"kind":"TestReport","files":[…],"refused":[…],"passed":n,"failed":n}`.
 #[must_use]
-pub fn json(reports: &Reports<'_>) -> Value {
+pub fn json(reports: &Reports<'_>, refused: &[Refused]) -> Value {
     let files: Vec<Value> = reports
         .iter()
         .map(|(snapshot, report)| {
@@ -95,7 +95,9 @@ pub fn json(reports: &Reports<'_>) -> Value {
         .collect();
     let all: Vec<FileReport> = reports.iter().map(|(_, report)| (*report).clone()).collect();
     let (passed, failed) = counts(&all);
-    json!({ "kind": "TestReport", "files": files, "passed": passed, "failed": failed })
+    let refused: Vec<Value> =
+        refused.iter().map(|Refused { file, faults }| json!({ "file": file, "faults": faults })).collect();
+    json!({ "kind": "TestReport", "files": files, "refused": refused, "passed": passed, "failed": failed })
 }
 
 fn test_json(snapshot: &Snapshot, test: &[Outcome]) -> Value {
@@ -129,9 +131,9 @@ fn test_json(snapshot: &Snapshot, test: &[Outcome]) -> Value {
     json!({ "name": &*test[0].test, "passed": test.iter().all(Outcome::holds), "assertions": assertions })
 }
 
-/// JUnit XML: a suite a file, a case an assertion.
+/// JUnit XML: a suite a file, a case an assertion. A file that is refused is a suite whose only case has an error.
 #[must_use]
-pub fn junit(reports: &Reports<'_>) -> String {
+pub fn junit(reports: &Reports<'_>, refused: &[Refused]) -> String {
     let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
     for (snapshot, report) in reports {
         let failed = report.outcomes.iter().filter(|outcome| !outcome.holds()).count();
@@ -165,23 +167,38 @@ pub fn junit(reports: &Reports<'_>) -> String {
         }
         xml += "</testsuite>\n";
     }
+    for Refused { file, faults } in refused {
+        let file = escaped(file);
+        let _ = writeln!(
+            xml,
+            "<testsuite name=\"{file}\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">\n\
+             <testcase classname=\"{file}\" name=\"{READABLE}\" file=\"{file}\">\n\
+             <error type=\"input\" message=\"{}\">{}</error>\n</testcase>\n</testsuite>",
+            escaped(faults.first().map(String::as_str).unwrap_or_default()),
+            escaped_text(&faults.join("\n"))
+        );
+    }
     xml + "</testsuites>\n"
 }
 
-/// TAP version 13 (<https://testanything.org/tap-version-13-specification.html>): a point an assertion.
+/// What a file that is refused fails.
+const READABLE: &str = "the test file can be used";
+
+/// TAP version 13 (<https://testanything.org/tap-version-13-specification.html>): a point an assertion, and one that fails
+/// for each file that is refused.
 #[must_use]
-pub fn tap(reports: &Reports<'_>) -> String {
+pub fn tap(reports: &Reports<'_>, refused: &[Refused]) -> String {
     let count: usize = reports.iter().map(|(_, report)| report.outcomes.len()).sum();
-    let mut out = format!("TAP version 13\n1..{count}\n");
+    let mut out = format!("TAP version 13\n1..{}\n", count + refused.len());
+    // A hash would begin a directive.
+    let description = |text: &str| text.replace(['\n', '\r'], " ").replace('#', "\\#");
     let outcomes = reports.iter().flat_map(|(snapshot, report)| {
         report.outcomes.iter().map(move |outcome| (snapshot, report, outcome))
     });
     for (number, (snapshot, report, outcome)) in outcomes.enumerate() {
         let word = if outcome.holds() { "ok" } else { "not ok" };
         let name = format!("{}: {} expected {}", outcome.test, outcome.about, outcome.expect);
-        // A hash would begin a directive.
-        let _ =
-            writeln!(out, "{word} {} - {}", number + 1, name.replace(['\n', '\r'], " ").replace('#', "\\#"));
+        let _ = writeln!(out, "{word} {} - {}", number + 1, description(&name));
         if !outcome.holds() {
             let text = indented(&why(snapshot, outcome, Style::plain()), 4);
             let _ = write!(
@@ -191,6 +208,11 @@ pub fn tap(reports: &Reports<'_>) -> String {
                 Value::from(format!("{}:{}", report.file, outcome.place)),
             );
         }
+    }
+    for (index, Refused { file, faults }) in refused.iter().enumerate() {
+        let number = count + index + 1;
+        let _ = writeln!(out, "not ok {number} - {}: {READABLE}", description(file));
+        let _ = writeln!(out, "  ---\n  message: {}\n  ...", Value::from(faults.join("; ")));
     }
     out
 }

@@ -43,10 +43,12 @@ fn reports() -> (Snapshot, FileReport) {
 fn every_output_form() {
     let (snapshot, report) = reports();
     let reports = [(&snapshot, &report)];
+    let faults = vec!["3:1: <no> tests".to_owned(), "4:1: more".to_owned()];
+    let refused = [Refused { file: "broken #1.yaml".to_owned(), faults }];
     insta::assert_snapshot!("table", table(&reports, Style::plain()));
-    insta::assert_snapshot!("junit", junit(&reports));
-    insta::assert_snapshot!("tap", tap(&reports));
-    insta::assert_snapshot!("json", format!("{:#}", json(&reports)));
+    insta::assert_snapshot!("junit", junit(&reports, &refused));
+    insta::assert_snapshot!("tap", tap(&reports, &refused));
+    insta::assert_snapshot!("json", format!("{:#}", json(&reports, &refused)));
 }
 
 #[test]

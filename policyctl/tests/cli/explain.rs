@@ -9,6 +9,8 @@ screens! {
     a_service_is_followed_to_its_pods: "explain -f tests/data/shop shop/api shop/svc/db:5000";
     the_address_of_a_service_is_the_service: "explain -f tests/data/shop shop/api 10.96.0.5:5000";
     an_external_name_is_unknown: "explain -f tests/data/shop shop/api shop/svc/mail";
+    a_headless_service_is_its_pods: "explain -f tests/data/slices shop/client shop/svc/store:80";
+    a_headless_service_by_its_ports_name: "explain -f tests/data/slices shop/client shop/svc/store:pg";
     clients_outside_come_through_a_node: "explain -f tests/data/shop 198.51.100.7 shop/svc/front:80";
     a_block_that_is_told_apart_is_mixed: "explain -f tests/data/shop 203.0.0.0/16 shop/front-7d9c-a:8080";
     a_pod_on_its_nodes_network_is_its_node: "explain -f tests/data/shop monitoring/exporter shop/db-0:9187";

@@ -16,6 +16,9 @@ screens! {
     tested_table: "test -f tests/data/shop tests/data/tests/shop.test.yaml";
     tested_junit: "test -f tests/data/shop tests/data/tests/shop.test.yaml -o junit";
     tested_tap: "test -f tests/data/shop tests/data/tests/shop.test.yaml -o tap";
+    tested_by_slices: "test -f tests/data/slices tests/data/tests/slices.test.yaml";
+    tested_junit_of_what_is_not_there: "test -f tests/data/shop tests/data/tests/wrong.yaml tests/data/tests/nowhere.yaml -o junit";
+    tested_tap_of_what_is_not_there: "test -f tests/data/shop tests/data/tests/wrong.yaml tests/data/tests/nowhere.yaml -o tap";
     tested_of_what_is_not_there: "test -f tests/data/shop tests/data/tests/wrong.yaml tests/data/tests/nowhere.yaml";
     help_of_test: "test --help";
     generate_deny: "generate default-deny -n shop --direction ingress";

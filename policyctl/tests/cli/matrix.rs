@@ -1,4 +1,4 @@
-use crate::support::{policyctl, screens};
+use crate::support::{policyctl, policyctl_at, screens};
 
 screens! {
     as_a_table: "matrix -f tests/data/shop";
@@ -13,6 +13,13 @@ screens! {
     of_pods: "matrix --pods -f tests/data/shop -o csv";
     of_namespaces: "matrix --by namespace -f tests/data/shop";
     of_one_namespace: "matrix -n data -f tests/data/templates";
+}
+
+#[test]
+fn columns_drop_from_the_right_where_the_terminal_is_narrow() {
+    let narrow = policyctl_at(60, "matrix -f ../testdata/scenarios/three-tiers/manifests");
+    insta::assert_snapshot!(narrow.screen());
+    assert!(narrow.out.lines().all(|line| line.chars().count() <= 60), "{}", narrow.screen());
 }
 
 #[test]

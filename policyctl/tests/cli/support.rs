@@ -16,6 +16,11 @@ pub(crate) struct Ran {
 
 /// Runs `policyctl` with these arguments, without colour, 100 columns wide.
 pub(crate) fn policyctl(line: &str) -> Ran {
+    policyctl_at(Style::plain().width, line)
+}
+
+/// The same on a terminal of this many columns.
+pub(crate) fn policyctl_at(width: usize, line: &str) -> Ran {
     // Words are split at spaces, except in single quotes.
     let mut words = vec!["policyctl".to_owned()];
     for (index, part) in line.split('\'').enumerate() {
@@ -24,7 +29,9 @@ pub(crate) fn policyctl(line: &str) -> Ran {
             _ => words.push(part.to_owned()),
         }
     }
-    let styles = Styles { out: Style::plain(), err: Style::plain() };
+    let mut style = Style::plain();
+    style.width = width;
+    let styles = Styles { out: style, err: style };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = cli::run(words.into_iter().map(OsString::from).collect(), styles, &mut out, &mut err);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");

@@ -3,6 +3,8 @@ use crate::support::{policyctl, screens};
 screens! {
     who_can_reach: "who -f tests/data/shop can reach shop/db-0:5432";
     who_can_reach_a_service: "who -f tests/data/shop can reach shop/svc/front";
+    who_can_reach_a_service_without_a_selector: "who -f tests/data/slices can reach shop/svc/legacy";
+    who_can_reach_a_headless_service: "who -f tests/data/slices can reach shop/svc/store";
     who_can_reach_as_json: "who -f tests/data/shop can reach shop/svc/front -o json";
     whom_does_it_reach: "who -f tests/data/shop does shop/deploy/front reach";
     whom_does_it_reach_as_yaml: "who -f tests/data/shop does shop/cronjob/report reach -o yaml";
