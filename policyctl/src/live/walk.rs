@@ -285,7 +285,8 @@ pub fn text(walks: &[Walk], policies: Option<&str>, style: Style) -> String {
         let kernel =
             walk.passes.as_ref().map_or_else(|_| style.paint(Tone::Bad, "unknown"), |&passes| word(passes));
         let (agrees, tone) = if walk.agrees() { ("agrees", Tone::Good) } else { ("DISAGREES", Tone::Bad) };
-        out += &format!("  model   {}{at}\n", word(*model));
+        out += format!("  model   {}{at}", word(*model)).trim_end();
+        out += "\n";
         let line = format!("node {node}, revision {}, {}", walk.revision, walk.short);
         let head = format!("  kernel  {kernel}   ");
         out += &indented(&head, "  kernel  allowed   ".len(), &line, style.width);

@@ -151,6 +151,7 @@ fn the_walk_through_the_kernel_stands_beside_the_models() {
         ("shop/front shop/api:80", 0, "not isolated"),
         ("203.0.113.9 shop/db:5432", 1, "no element → deny"),
         ("shop/front 203.0.113.9:443", 0, "not isolated"),
+        ("shop/remote shop/db:5432", 0, "node w2 judges this too, and is not asked"),
         // The overlay address of another node.
         ("10.245.0.0 shop/db:5432", 1, "no element → deny"),
     ] {

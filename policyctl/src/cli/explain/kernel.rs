@@ -3,8 +3,12 @@
 use super::super::{CliError, Session, args::ExplainArgs, nodes};
 use crate::{
     explain::{Asked, Explanation, Question},
-    live::walk::{self, Walk},
+    live::{
+        Agent,
+        walk::{self, Walk},
+    },
 };
+use compiler::readback::Readback;
 use std::{collections::BTreeMap, thread};
 
 /// The packet's way through every node that judges it. Where a node does not agree though its kernel holds what its policyd
@@ -25,13 +29,6 @@ pub(super) fn walks(
         let (walks, settled) = once(session, args, explanation)?;
         if walks.iter().all(Walk::agrees) || !settled || session.live.is_none() || attempt == nodes::ATTEMPTS
         {
-            if walks.is_empty() {
-                explanation.notes.push(
-                    "no node judges this packet: neither end is a pod with an address and a network of its own, or both are \
-                     one pod"
-                        .to_owned(),
-                );
-            }
             return Ok(walks);
         }
         thread::sleep(nodes::PAUSE);
@@ -45,7 +42,7 @@ pub(super) fn walks(
 fn once(
     session: &Session,
     args: &ExplainArgs,
-    explanation: &Explanation,
+    explanation: &mut Explanation,
 ) -> Result<(Vec<Walk>, bool), CliError> {
     let questions = walk::questions(&session.snapshot.cluster, explanation);
     let mut by_node: BTreeMap<String, Vec<walk::Question>> = BTreeMap::new();
@@ -53,16 +50,45 @@ fn once(
         by_node.entry(question.node.clone()).or_default().push(question);
     }
     if by_node.is_empty() {
+        explanation.notes.push(
+            "no node judges this packet: neither end is a pod with an address and a network of its own, or both are one pod"
+                .to_owned(),
+        );
         return Ok((Vec::new(), true));
     }
-    let agents = args.agents.agents(session)?;
-    let chosen = by_node.keys().map(|node| agents.of_node(node)).collect::<Result<Vec<_>, _>>()?;
+    let kernels = kernels(session, args, by_node.keys())?;
     let (mut walks, mut settled) = (Vec::new(), true);
-    for ((node, questions), kernel) in by_node.into_iter().zip(agents.kernels(&chosen, || {})) {
-        let kernel = kernel?;
-        nodes::require_node(&node, &kernel)?;
+    for (node, questions) in by_node {
+        let Some(kernel) = kernels.get(&node) else {
+            explanation
+                .notes
+                .push(format!("node {node} judges this too, and is not asked: no address names it"));
+            continue;
+        };
         settled &= kernel.drift == 0;
-        walks.extend(questions.into_iter().map(|question| walk::walk(question, &kernel)));
+        walks.extend(questions.into_iter().map(|question| walk::walk(question, kernel)));
     }
     Ok((walks, settled))
+}
+
+/// What these nodes hold; of nodes that addresses name, those that are among them.
+fn kernels<'a>(
+    session: &Session,
+    args: &ExplainArgs,
+    judges: impl Iterator<Item = &'a String>,
+) -> Result<BTreeMap<String, Readback>, CliError> {
+    let agents = args.agents.agents(session)?;
+    let asked: Vec<&Agent> = match args.agents.is_given() {
+        true => agents.all().iter().collect(),
+        false => judges.map(|node| agents.of_node(node)).collect::<Result<_, _>>()?,
+    };
+    let mut kernels = BTreeMap::new();
+    for (agent, kernel) in asked.iter().zip(agents.kernels(&asked, || {})) {
+        let kernel = kernel?;
+        if let Some(node) = &agent.node {
+            nodes::require_node(node, &kernel)?;
+        }
+        kernels.insert(kernel.node.clone(), kernel);
+    }
+    Ok(kernels)
 }

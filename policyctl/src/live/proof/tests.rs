@@ -1,5 +1,9 @@
 use super::*;
-use compiler::{Compiler, Event, config::Config, ir::Verdict};
+use compiler::{
+    Compiler, Event,
+    config::{Config, Port},
+    ir::Verdict,
+};
 use policy_model::strategies;
 use proptest::prelude::*;
 
@@ -10,6 +14,17 @@ fn readback(cluster: &Cluster) -> Readback {
     let config = Config::new(NODE, "cni0");
     let mut compiler = Compiler::new(config.clone());
     cluster.changes().for_each(|change| compiler.apply(Event::Cluster(change)));
+    // Pods have link-local addresses too, which no status names.
+    let locals = cluster.pods().filter(|pod| pod.is_policed() && pod.node.as_deref() == Some(NODE));
+    for (index, pod) in (1u8..).zip(locals) {
+        compiler.apply(Event::Port(Port {
+            id: format!("container-of-{}", pod.key).into(),
+            pod: pod.key.clone(),
+            ifindex: 100 + u32::from(index),
+            mac: [2, 0, 0, 0, 0, index],
+            addresses: pod.ips.to_vec(),
+        }));
+    }
     compiler.commit();
     Readback {
         kind: Readback::KIND.to_owned(),
