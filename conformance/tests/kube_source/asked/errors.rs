@@ -29,7 +29,7 @@ fn a_missing_right_is_named_and_the_rest_is_enough() {
         let ran = asked(&ground, &config, "matrix");
         assert_eq!(ran.code, 4, "{}", ran.err);
         let said = ran.said();
-        assert!(said.contains("forbids to list ") && said.contains(&format!("{resource}")), "{said}");
+        assert!(said.contains("forbids to list ") && said.contains(resource), "{said}");
         assert!(
             said.contains(&format!("grant the verb list on {resource} in API group \"{group}\"")),
             "{said}"

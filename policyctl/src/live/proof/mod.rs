@@ -26,6 +26,7 @@ use policy_model::{
     policy::Direction,
 };
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     num::NonZero,
@@ -168,11 +169,17 @@ fn pod(ruleset: &Ruleset, cluster: &Cluster, local: &Local<'_>) -> Vec<Finding> 
     let key = &local.pod.key;
     let of_direction = |direction| {
         let mut differing: Vec<Differing> = Vec::new();
+        // What takes time is done once for all addresses that are the pod's alone.
+        let of_pod = OnceCell::new();
         for &address in &local.addresses {
             // An address of the pod's that is in no status, such as its link-local one, is judged as the pod is.
-            let model = match cluster.claimants(address).next() {
-                Some(_) => cluster.reach_of_address(address, direction),
-                None => cluster.reach_at(key, address, direction),
+            let mut claimants = cluster.claimants(address).map(|pod| &pod.key);
+            let model = match (claimants.next(), claimants.next()) {
+                (Some(only), None) if only == key => {
+                    of_pod.get_or_init(|| cluster.reach(key, direction)).same_family(address)
+                }
+                (Some(_), _) => cluster.reach_of_address(address, direction),
+                (None, _) => cluster.reach_at(key, address, direction),
             };
             for orientation in Orientation::BOTH {
                 match reach(ruleset, address, direction, orientation) {
