@@ -1,8 +1,9 @@
 //! The state on disk: what is written is what is read, and what is wrong with a file is said and never a crash.
 
-use enforcer::state::{StateError, path, read, write};
+use enforcer::state::{State, StateError, path, read, write};
 use policy_model::{
     cluster::{Change, Cluster},
+    object::{ObjectKey, Pod},
     strategies,
 };
 use proptest::prelude::*;
@@ -32,6 +33,10 @@ impl Drop for Folder {
     }
 }
 
+fn put(file: &Path, changes: impl IntoIterator<Item = Change>) -> std::io::Result<u64> {
+    write(file, "w1", &State::of(&changes.into_iter().collect()))
+}
+
 /// What is kept: all but Services, and but policies that isolate nobody, which the API cannot say.
 fn kept(cluster: &Cluster) -> Vec<Change> {
     let is_kept = |change: &Change| match change {
@@ -56,7 +61,7 @@ proptest! {
     fn what_is_written_is_read(cluster in strategies::cluster()) {
         let folder = Folder::new("same");
         let changes = kept(&cluster);
-        let bytes = write(&folder.file(), "w1", &changes).expect("written");
+        let bytes = put(&folder.file(), changes.clone()).expect("written");
         prop_assert_eq!(fs::metadata(folder.file()).expect("the file").len(), bytes);
         let again = read(&folder.file()).expect("read").expect("a state");
         let wanted: Cluster = changes.into_iter().collect();
@@ -67,7 +72,7 @@ proptest! {
     #[test]
     fn a_file_that_is_torn_or_changed_is_not_used(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<bool>()) {
         let folder = Folder::new("damage");
-        write(&folder.file(), "w1", &kept(&some_cluster())).expect("written");
+        put(&folder.file(), kept(&some_cluster())).expect("written");
         let mut bytes = fs::read(folder.file()).expect("the file");
         let at = at.index(bytes.len());
         if cut {
@@ -96,7 +101,7 @@ fn what_is_wrong_is_said() {
     fs::write(&file, "{\"kind\":\"Pod\"}\n").expect("a file");
     assert!(matches!(error(&file), StateError::Header));
 
-    write(&file, "w1", &kept(&some_cluster())).expect("written");
+    put(&file, kept(&some_cluster())).expect("written");
     let text = fs::read_to_string(&file).expect("text");
     fs::write(&file, text.replacen("\"version\":1", "\"version\":7", 1)).expect("a file");
     assert!(matches!(error(&file), StateError::Version(7)), "another version, whatever follows");
@@ -111,7 +116,7 @@ fn what_is_wrong_is_said() {
     fs::remove_file(&file).expect("removed");
     fs::create_dir(&file).expect("a folder in its place");
     assert!(matches!(error(&file), StateError::Io(_)));
-    assert!(write(&file, "w1", &[]).is_err());
+    assert!(put(&file, []).is_err());
     assert!(!file.with_extension("new").exists(), "the draft is removed");
 }
 
@@ -128,9 +133,9 @@ fn a_full_disk_leaves_the_old_state() {
             .expect("private");
         mount(Some("none"), &dir, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).expect("a small disk");
         let small: Vec<Change> = kept(&some_cluster()).into_iter().take(3).collect();
-        write(&path(&dir), "w1", &small).expect("it fits");
-        let pods = strategies_of_many();
-        let failed = write(&path(&dir), "w1", &pods).expect_err("it does not fit");
+        put(&path(&dir), small).expect("it fits");
+        let pods = many();
+        let failed = put(&path(&dir), pods).expect_err("it does not fit");
         assert_eq!(failed.raw_os_error(), Some(nix::errno::Errno::ENOSPC as i32), "{failed}");
         let state = read(&path(&dir)).expect("whole").expect("there");
         assert_eq!(state.len(), 3);
@@ -140,12 +145,13 @@ fn a_full_disk_leaves_the_old_state() {
     std::thread::spawn(work).join().expect("as it was");
 }
 
-fn strategies_of_many() -> Vec<Change> {
+fn many() -> Vec<Change> {
     let changes = kept(&some_cluster());
     let pods = changes.iter().filter_map(|change| match change {
         Change::Pod(pod) => Some(pod),
         _ => None,
     });
     let pod = pods.into_iter().next().expect("a pod").clone();
-    (0..2000).map(|_| Change::Pod(pod.clone())).collect()
+    let named = |n| ObjectKey::new("many", format!("pod-{n}"));
+    (0..2000).map(|n| Change::Pod(Pod { key: named(n), ..pod.clone() })).collect()
 }

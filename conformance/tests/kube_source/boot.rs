@@ -7,11 +7,39 @@ use super::{
     states::policies,
 };
 use nix::sys::signal::Signal;
+use serde_json::json;
 use std::fs;
 
 /// What a boot leaves of our tables.
 fn reboot(ground: &Ground) {
     ground.netns().exec(&["nft", "flush", "ruleset"]).expect("no tables");
+}
+
+/// What CNI does for a pod: a veth on the bridge, a lease, a result.
+fn start_sandbox(ground: &Ground, pod: &str, n: u8) {
+    let mac = format!("0a:58:00:00:09:0{n}");
+    let links = [
+        format!("link add veth{n} address {mac} type veth peer name p{n}"),
+        format!("link set veth{n} master cni0 up"),
+    ];
+    for line in links {
+        let words: Vec<&str> = ["ip"].into_iter().chain(line.split(' ')).collect();
+        ground.netns().exec(&words).expect("a veth");
+    }
+    let put = |path: String, text: String| {
+        let path = ground.dir().join("cni").join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    put(format!("networks/cbr0/10.244.9.{n}"), format!("c{n}\r\neth0"));
+    let result = json!({
+        "kind": "cniCacheV1", "containerId": format!("c{n}"), "ifName": "eth0", "networkName": "cbr0",
+        "cniArgs": [["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_NAME", pod]],
+        "result": {"cniVersion": "1.0.0", "ips": [{"address": format!("10.244.9.{n}/16"), "interface": 1}],
+            "interfaces": [{"name": format!("veth{n}"), "mac": mac},
+                {"name": "eth0", "mac": format!("02:00:00:00:09:0{n}"), "sandbox": "/run/netns/x"}]},
+    });
+    put(format!("results/cbr0-c{n}-eth0"), result.to_string());
 }
 
 #[test]
@@ -42,6 +70,14 @@ fn a_node_that_boots_without_its_api_server_is_isolated_as_it_was() {
         "{}",
         daemon.log()
     );
+
+    // Pods come all the same: a known one's new sandbox, and one that the API server never told of.
+    start_sandbox(&ground, "db-4", 1);
+    start_sandbox(&ground, "stranger", 2);
+    for (pod, address) in [("db-4", "10.244.9.1"), ("stranger", "10.244.9.2")] {
+        let isolated = format!("{address} comment \"shop/{pod}\" : goto in-");
+        eventually("the pod is attached, and isolated", || daemon.tables().contains(&isolated));
+    }
 
     // Meanwhile the cluster has gone on.
     ground.resume().expect("the API server is back");

@@ -1,6 +1,6 @@
 //! The file: header, objects, digest; whole or not at all.
 
-use super::objects;
+use super::State;
 use crate::source::kube::ObjectReader;
 use policy_model::cluster::Change;
 use ring::digest::{Context, SHA256};
@@ -130,9 +130,9 @@ impl Lines {
 ///
 /// # Errors
 /// The folder cannot be written, or the disk is full; the old state is then as it was.
-pub fn write(path: &Path, node: &str, changes: &[Change]) -> io::Result<u64> {
+pub fn write(path: &Path, node: &str, state: &State) -> io::Result<u64> {
     let draft = path.with_extension("new");
-    let written = write_draft(&draft, node, changes).and_then(|bytes| {
+    let written = write_draft(&draft, node, state).and_then(|bytes| {
         fs::rename(&draft, path)?;
         // The name is on the disk only once the folder is.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -146,7 +146,7 @@ pub fn write(path: &Path, node: &str, changes: &[Change]) -> io::Result<u64> {
     written
 }
 
-fn write_draft(draft: &Path, node: &str, changes: &[Change]) -> io::Result<u64> {
+fn write_draft(draft: &Path, node: &str, state: &State) -> io::Result<u64> {
     if let Some(folder) = draft.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -164,10 +164,9 @@ fn write_draft(draft: &Path, node: &str, changes: &[Change]) -> io::Result<u64> 
     let mut piece = serde_json::to_vec(&header)?;
     piece.push(b'\n');
     let mut objects = 0;
-    for change in changes {
-        let before = piece.len();
-        objects::write(change, &mut piece)?;
-        objects += usize::from(piece.len() > before);
+    for object in state.objects() {
+        object.write(&mut piece)?;
+        objects += 1;
         if piece.len() >= PIECE {
             put(&mut piece, &mut digest)?;
         }

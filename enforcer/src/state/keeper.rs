@@ -1,6 +1,7 @@
 //! When the state is written: soon after a change, never often, and not by the loop itself.
 
-use policy_model::cluster::{Change, Cluster};
+use super::State;
+use policy_model::cluster::Cluster;
 use std::{
     io,
     path::PathBuf,
@@ -21,7 +22,7 @@ const GAP: Duration = Duration::from_secs(30);
 /// Keeps the state of the loop's cluster on disk, in a thread of its own.
 #[derive(Debug)]
 pub struct Keeper {
-    states: Option<SyncSender<Vec<Change>>>,
+    states: Option<SyncSender<State>>,
     writer: Option<JoinHandle<()>>,
     /// The first change that is not on its way to the disk.
     changed: Option<Instant>,
@@ -35,7 +36,7 @@ impl Keeper {
     /// There can be no more threads.
     pub fn new(path: PathBuf, node: Arc<str>) -> io::Result<Self> {
         // One waits while one is written.
-        let (states, taken) = mpsc::sync_channel::<Vec<Change>>(1);
+        let (states, taken) = mpsc::sync_channel::<State>(1);
         let work = move || {
             let mut failed = false;
             for state in taken {
@@ -82,7 +83,7 @@ impl Keeper {
     fn hand_over(&mut self, cluster: &Cluster, now: Instant) {
         let Some(states) = &self.states else { return };
         self.written = Some(now);
-        match states.try_send(state(cluster)) {
+        match states.try_send(State::of(cluster)) {
             Ok(()) => self.changed = None,
             // The disk is slower than all that; the next one has this one in it.
             Err(TrySendError::Full(_)) => {}
@@ -96,7 +97,7 @@ impl Keeper {
             && let Some(states) = &self.states
         {
             // The thread has ended if this fails, and has said why.
-            let _ = states.send(state(cluster));
+            let _ = states.send(State::of(cluster));
         }
     }
 }
@@ -108,15 +109,6 @@ impl Drop for Keeper {
             let _ = writer.join();
         }
     }
-}
-
-/// What is kept of a cluster. Services are no policy's business.
-fn state(cluster: &Cluster) -> Vec<Change> {
-    let namespaces = cluster.namespaces().cloned().map(Change::Namespace);
-    let nodes = cluster.nodes().cloned().map(Change::Node);
-    let policies = cluster.policies().cloned().map(Change::Policy);
-    let pods = cluster.pods().cloned().map(Change::Pod);
-    namespaces.chain(nodes).chain(policies).chain(pods).collect()
 }
 
 #[cfg(test)]

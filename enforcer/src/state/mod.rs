@@ -17,10 +17,48 @@ mod objects;
 pub use file::{StateError, read, write};
 pub use keeper::Keeper;
 
+use objects::Object;
+use policy_model::{
+    cluster::Cluster,
+    object::{Namespace, Node, Pod},
+    policy::NetworkPolicy,
+};
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+/// What is kept of a cluster, as it was at one time. Services are no policy's business. Taking it costs little: pods, which
+/// are many, are shared.
+#[derive(Clone, Debug)]
+pub struct State {
+    namespaces: Vec<Namespace>,
+    nodes: Vec<Node>,
+    policies: Vec<NetworkPolicy>,
+    pods: Vec<Arc<Pod>>,
+}
+
+impl State {
+    /// Of a cluster now.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        Self {
+            namespaces: cluster.namespaces().cloned().collect(),
+            nodes: cluster.nodes().cloned().collect(),
+            policies: cluster.policies().cloned().collect(),
+            pods: cluster.shared_pods().cloned().collect(),
+        }
+    }
+
+    fn objects(&self) -> impl Iterator<Item = Object<'_>> {
+        let namespaces = self.namespaces.iter().map(Object::Namespace);
+        let nodes = self.nodes.iter().map(Object::Node);
+        let policies = self.policies.iter().map(Object::Policy);
+        namespaces.chain(nodes).chain(policies).chain(self.pods.iter().map(|pod| Object::Pod(pod)))
+    }
+}
 
 /// The file in the state folder.
 #[must_use]

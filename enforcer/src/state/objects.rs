@@ -3,7 +3,6 @@
 //! They are read by what reads the API server's answers, and whoever opens the file sees manifests.
 
 use policy_model::{
-    cluster::Change,
     labels::Labels,
     object::{NamedPort, Namespace, Node, ObjectKey, Owner, Pod, Protocol},
     policy::{NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
@@ -174,17 +173,27 @@ struct Expression<'a> {
     values: &'a [Arc<str>],
 }
 
-/// Appends a change's object and the end of its line. Nothing for deletions and for Services, which no verdict is about.
-///
-/// # Errors
-/// None in practice: writing to memory.
-pub(super) fn write(change: &Change, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    match change {
-        Change::Namespace(namespace) => line(out, &namespace_line(namespace)),
-        Change::Node(node) => line(out, &node_line(node)),
-        Change::Pod(pod) => line(out, &pod_line(pod)),
-        Change::Policy(policy) => line(out, &policy_line(policy)),
-        _ => Ok(()),
+/// An object of the state.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Object<'a> {
+    Namespace(&'a Namespace),
+    Node(&'a Node),
+    Policy(&'a NetworkPolicy),
+    Pod(&'a Pod),
+}
+
+impl Object<'_> {
+    /// Appends its line.
+    ///
+    /// # Errors
+    /// None in practice: writing to memory.
+    pub(super) fn write(self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        match self {
+            Self::Namespace(namespace) => line(out, &namespace_line(namespace)),
+            Self::Node(node) => line(out, &node_line(node)),
+            Self::Policy(policy) => line(out, &policy_line(policy)),
+            Self::Pod(pod) => line(out, &pod_line(pod)),
+        }
     }
 }
 

@@ -170,6 +170,11 @@ impl Cluster {
         self.pods.values().map(AsRef::as_ref)
     }
 
+    /// The same pods to share: whoever holds them sees them as they are now.
+    pub fn shared_pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
+        self.pods.values()
+    }
+
     /// Every defined namespace, ordered by name.
     pub fn namespaces(&self) -> impl ExactSizeIterator<Item = &Namespace> {
         self.namespaces.values()
