@@ -15,3 +15,4 @@ pub mod image;
 pub mod lab;
 pub mod probe;
 pub mod scenario;
+pub mod suite;

@@ -38,4 +38,5 @@ pub use kept::Kept;
 pub use kubeconfig::Identity;
 pub use node::ClusterNode;
 pub use options::{Engine, Families, Options, ProxyMode, WORKERS};
+pub(crate) use programs::NetpolPrograms;
 pub use running::Cluster;

@@ -46,3 +46,20 @@ impl Programs {
         Ok(folder)
     }
 }
+
+/// What runs the upstream NetworkPolicy specs.
+#[derive(Debug)]
+pub(crate) struct NetpolPrograms {
+    /// The specs.
+    pub(crate) specs: PathBuf,
+    /// What runs them side by side.
+    pub(crate) ginkgo: PathBuf,
+}
+
+impl NetpolPrograms {
+    /// Builds what is missing.
+    pub(crate) fn ensure() -> Result<Self, ClusterError> {
+        let specs = build::ensure(&build::NETPOL)?.join("netpol.test");
+        Ok(Self { specs, ginkgo: build::ensure(&build::GINKGO)?.join("ginkgo") })
+    }
+}

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
@@ -48,7 +49,7 @@ var _ = ginkgo.ReportAfterEach(func(report ginkgo.SpecReport) {
 	if report.State == types.SpecStateSkipped && report.StartTime.IsZero() {
 		return
 	}
-	say(line{Name: report.FullText(), State: report.State.String(), Seconds: report.RunTime.Seconds(), Message: report.Failure.Message})
+	say(line{Name: report.FullText(), State: report.State.String(), Seconds: time.Since(report.StartTime).Seconds(), Message: report.Failure.Message})
 })
 
 // say appends in one write, so that lines of processes side by side stay whole.

@@ -7,6 +7,7 @@
 mod bench;
 mod closing_lines;
 mod cluster;
+mod conformance_suites;
 mod demo;
 mod image;
 mod phases;
@@ -51,6 +52,8 @@ enum Command {
     Cluster(cluster::Options),
     /// Build policyd and write its container image, from scratch, as an OCI archive.
     Image(image::Options),
+    /// Run outsiders' suites on a real cluster; the last line is `N passed, M failed`.
+    Conformance(conformance_suites::Options),
     /// Check format and lints, and with cargo-deny where it is installed.
     Lint,
 }
@@ -72,6 +75,8 @@ enum DevError {
     Demo(#[from] demo::DemoCommandError),
     #[error(transparent)]
     Cluster(#[from] conformance::cluster::ClusterError),
+    #[error(transparent)]
+    Suite(#[from] conformance::suite::SuiteError),
     #[error(transparent)]
     Image(#[from] image::ImageCommandError),
 }
@@ -118,6 +123,10 @@ fn run(command: Command) -> Result<bool, DevError> {
         Command::Image(options) => {
             setup::packages()?;
             Ok(image::run(&options)?)
+        }
+        Command::Conformance(options) => {
+            setup::packages()?;
+            Ok(conformance_suites::run(&options)?)
         }
         Command::Lint => {
             setup::packages()?;
