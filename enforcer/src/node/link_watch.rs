@@ -146,14 +146,17 @@ impl Table {
 mod tests {
     use super::*;
     use std::{
-        process::Command,
+        io::Write,
+        process::{Command, Stdio},
         thread,
         time::{Duration, Instant},
     };
 
-    fn ip(arguments: &str) {
-        let status = Command::new("ip").args(arguments.split(' ')).status().expect("run ip");
-        assert!(status.success(), "ip {arguments}");
+    fn ip(lines: &str) {
+        let mut child =
+            Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("run ip");
+        child.stdin.take().expect("its input").write_all(lines.as_bytes()).expect("lines");
+        assert!(child.wait().expect("ip ends").success(), "ip {lines:.200}");
     }
 
     /// What the kernel says when it is asked.
@@ -211,10 +214,7 @@ mod tests {
             // More at once than the buffer holds.
             let batch: String =
                 (0..4000).map(|n| format!("addr add 10.9.{}.{}/32 dev lo\n", n / 250, n % 250)).collect();
-            let file = std::env::temp_dir().join(format!("palisade-links-{}", std::process::id()));
-            std::fs::write(&file, batch).expect("a batch");
-            ip(&format!("-batch {}", file.display()));
-            std::fs::remove_file(&file).expect("the batch");
+            ip(&batch);
             same(&mut watch, "a storm");
             assert!(watch.addresses().len() > 4000);
         };
