@@ -1,6 +1,6 @@
 //! A cluster that runs: its objects from an API server, and what its nodes say of themselves and of their kernels.
 //!
-//! [`Access`] says which API server and as whom; [`Connection::snapshot`] reads the same [`Snapshot`](crate::input::Snapshot)
+//! [`Access`] says which API server and as whom; [`Connection::state`] reads the same [`Snapshot`](crate::input::Snapshot)
 //! as a folder gives, so every verb works on both. [`Agents`] are the `policyd` of the nodes: reached through the API server's
 //! port-forward, since they listen on their node's loopback device only, or at addresses that somebody names.
 //!
