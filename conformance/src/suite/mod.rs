@@ -13,7 +13,7 @@ pub enum SuiteError {
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] crate::cluster::ClusterError),
-    /// It ended before all of its specs had.
+    /// It ended before all of its specs had, or told of more than there are.
     #[error("the suite ended ({status}) after {seen} of {expected} specs; its last lines:\n{tail}")]
     Ended {
         /// How it ended.

@@ -39,6 +39,24 @@ pub(crate) const TEST_ALL: &[Phase] = &[
     CLIPPY,
     Phase { name: "policyd", args: &["build", "--release", "--package", "enforcer"], env: &[], tests: false },
     Phase { name: "tests", args: &["test", "--workspace", "--no-fail-fast"], env: &[], tests: true },
+    // The upstream suite on a real cluster, and that it fails where nobody enforces.
+    Phase {
+        name: "upstream",
+        args: &[
+            "run",
+            "--quiet",
+            "--package",
+            "conformance",
+            "--bin",
+            "dev",
+            "--",
+            "conformance",
+            "netpol",
+            "--control",
+        ],
+        env: &[],
+        tests: false,
+    },
     Phase {
         name: "docs",
         args: &["doc", "--workspace", "--no-deps", "--document-private-items"],
