@@ -142,7 +142,7 @@ fn check_names_what_would_make_policy_void() {
     let bad = node.policyd("check");
     assert_eq!(bad.status, 1, "{bad:?}");
     for said in [
-        "FAIL  kube-proxy        IPVS mode",
+        "FAIL  kube-proxy        kube-proxy is in IPVS mode",
         "warn  second engine     kube-network-policies is here",
         "ok    overlay           udp 4789 (flannel.1)",
         "9 checks: 6 ok, 2 warnings, 1 failed",
@@ -151,6 +151,17 @@ fn check_names_what_would_make_policy_void() {
     }
     let other = node.policyd("check --pod-interface br9");
     assert!(other.out.contains("FAIL  pod bridge        br9: no such device"), "{}", other.out);
+}
+
+#[test]
+fn nothing_is_enforced_beside_kube_proxy_in_ipvs_mode() {
+    let node = Node::new("ipvs");
+    node.ip("link add kube-ipvs0 type bridge");
+    let ended = node.policyd("run --once");
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.err.contains("IPVS mode"), "{}", ended.err);
+    assert!(ended.err.contains("mode: nftables"), "{}", ended.err);
+    assert_eq!(node.nft("list tables"), "");
 }
 
 #[test]

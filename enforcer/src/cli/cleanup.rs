@@ -1,15 +1,33 @@
 //! `policyd cleanup`.
 
-use super::{Failure, StateOptions, preflight};
+use super::{CleanupOptions, Failure, StateOptions, preflight, run::cannot, signals::Signals};
 use crate::{
     nft::{Backend, Error, Kernel},
-    node::flags::FlagKeeper,
+    node::{
+        flags::FlagKeeper,
+        switches::{MODULE, Restored, SwitchKeeper},
+    },
     state,
 };
 use compiler::delta::{Delta, Op};
 use std::{fs, io};
+use tokio::runtime::Builder;
 
-pub(super) fn run(options: &StateOptions) -> Result<(), Failure> {
+pub(super) fn run(options: &CleanupOptions) -> Result<(), Failure> {
+    undo(&options.state)?;
+    if options.wait { wait().map_err(|e| cannot("wait for a signal", &e)) } else { Ok(()) }
+}
+
+/// Until SIGTERM or SIGINT. The first process of a container gets neither unless it asks for it.
+fn wait() -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        Signals::catch()?.next().await;
+        Ok(())
+    })
+}
+
+fn undo(options: &StateOptions) -> Result<(), Failure> {
     let tables = remove_tables().map_err(|error| match error {
         Error::Permission => {
             Failure::failed("CAP_NET_ADMIN is missing: the tables stay", preflight::GIVE_CAPABILITY)
@@ -27,6 +45,20 @@ pub(super) fn run(options: &StateOptions) -> Result<(), Failure> {
     for bridge in &bridges {
         println!("restored flags of bridge {bridge}");
     }
+    let switches = SwitchKeeper::open(folder).and_then(SwitchKeeper::restore).map_err(|e| {
+        Failure::failed(
+            format!("cannot put br_netfilter's switches back: {e}"),
+            "run this as policyd init was run: as root on the host, or in a privileged container",
+        )
+    })?;
+    for restored in &switches {
+        match restored {
+            Restored::Back(switch, value) => println!("restored net.bridge.{switch} = {value}"),
+            Restored::StaysLoaded => {
+                println!("left     {MODULE} loaded; `modprobe -r {MODULE}` unloads it");
+            }
+        }
+    }
     state::forget(folder).map_err(state_fault)?;
     // Only what policyd has made is removed: a folder with something else in it stays.
     let removed = match fs::remove_dir(folder) {
@@ -37,7 +69,7 @@ pub(super) fn run(options: &StateOptions) -> Result<(), Failure> {
     if removed {
         println!("removed  {}", folder.display());
     }
-    if tables.is_empty() && bridges.is_empty() && !removed {
+    if tables.is_empty() && bridges.is_empty() && switches.is_empty() && !removed {
         println!("nothing was there");
     }
     Ok(())

@@ -6,6 +6,7 @@ mod cleanup;
 mod dry_run;
 mod failure;
 mod host;
+mod init;
 mod logging;
 mod preflight;
 mod run;
@@ -30,6 +31,8 @@ Examples:
           show the ruleset and what would change, touch nothing
   policyd check
           tell whether policy would hold on this host
+  policyd init --host-root /host
+          load br_netfilter and turn its switches on, before policyd runs
   policyd cleanup
           take everything away again
 
@@ -73,13 +76,22 @@ Examples:
   policyd check
   policyd check --pod-interface kube-bridge")]
     Check(HostOptions),
-    /// Undo everything: both tables, bridge flags, the state folder
+    /// Prepare this host: load br_netfilter and turn both bridge-nf-call switches on
+    ///
+    /// An init container does this, since it takes more privilege than policyd has while it runs. What was there before is
+    /// kept in the state folder, and cleanup puts it back. Doing it again changes nothing.
+    #[command(after_help = "\
+Examples:
+  policyd init
+  policyd init --host-root /host")]
+    Init(InitOptions),
+    /// Undo everything: both tables, br_netfilter's switches, bridge flags, the state folder
     ///
     /// Pods are not isolated any more afterwards. Conntrack entries are left alone. Doing it twice is no error.
     #[command(after_help = "\
 Example:
   policyd cleanup")]
-    Cleanup(StateOptions),
+    Cleanup(CleanupOptions),
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +162,24 @@ fn interface(name: &str) -> Result<String, &'static str> {
 }
 
 #[derive(Debug, Args)]
+struct InitOptions {
+    /// Where the host's root folder is: its modprobe loads br_netfilter, in that folder as root (chroot)
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    host_root: PathBuf,
+    #[command(flatten)]
+    state: StateOptions,
+}
+
+#[derive(Debug, Args)]
+struct CleanupOptions {
+    /// Stay when it is done, until SIGTERM: as a DaemonSet's container, which would be started again
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    state: StateOptions,
+}
+
+#[derive(Debug, Args)]
 struct StateOptions {
     /// Where policyd keeps what it must not forget
     #[arg(long, value_name = "DIR", default_value = "/var/lib/palisade")]
@@ -204,6 +234,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(options) => run::run(options, cli.log_format),
         Command::Check(options) => check::run(options),
+        Command::Init(options) => init::run(options),
         Command::Cleanup(options) => cleanup::run(options),
     };
     match result {

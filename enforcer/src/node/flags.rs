@@ -5,11 +5,12 @@
 
 use super::{
     facts::Facts,
+    kept,
     rtnl::{BridgeFlags, LinkKind, Rtnl},
 };
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -31,11 +32,7 @@ impl FlagKeeper {
     /// The file is there and cannot be read.
     pub fn open(state_dir: &Path) -> io::Result<Self> {
         let file = state_dir.join(FILE);
-        let before = match fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from)?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(e) => return Err(e),
-        };
+        let before = kept::read(&file)?.unwrap_or_default();
         Ok(Self { file, before })
     }
 
@@ -59,7 +56,7 @@ impl FlagKeeper {
             // A bridge that was made anew has flags of its own again; what an earlier run found stays the answer.
             if !self.before.contains_key(&link.name) {
                 self.before.insert(link.name.clone(), now);
-                self.save()?;
+                kept::write(&self.file, &self.before)?;
             }
             Rtnl::open()?.set_bridge_flags(link.index, wanted)?;
             changed.push(link.name.clone());
@@ -84,19 +81,7 @@ impl FlagKeeper {
                 }
             }
         }
-        match fs::remove_file(&self.file) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(restored),
-        }
-    }
-
-    /// Written beside and renamed: a half-written file would lose what was there.
-    fn save(&self) -> io::Result<()> {
-        if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let draft = self.file.with_extension("new");
-        fs::write(&draft, serde_json::to_vec(&self.before)?)?;
-        fs::rename(&draft, &self.file)
+        kept::forget(&self.file)?;
+        Ok(restored)
     }
 }

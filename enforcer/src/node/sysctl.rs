@@ -11,7 +11,8 @@ pub struct BridgeNetfilter {
     pub ip6tables: bool,
 }
 
-const FOLDER: &str = "/proc/sys/net/bridge";
+/// Where the kernel shows them, once the module is loaded.
+pub(super) const FOLDER: &str = "/proc/sys/net/bridge";
 
 impl BridgeNetfilter {
     /// What the kernel says. `None`: br_netfilter is not loaded.

@@ -63,15 +63,19 @@ impl Node {
 
     fn arguments(&self, arguments: &str) -> Vec<String> {
         let mut all: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
+        let folder = |name: &str| self.path(name).display().to_string();
+        let command = all.first().map(String::as_str);
+        if matches!(command, Some("init" | "cleanup")) && !arguments.contains("--state-dir") {
+            all.extend(["--state-dir".into(), folder("state")]);
+        }
         if all.first().is_some_and(|command| command == "run") {
-            let folder = |name: &str| self.path(name).display().to_string();
             all.extend(["--manifests".into(), folder("manifests"), "--node-name".into(), "w1".into()]);
             all.extend(["--cni-dir".into(), folder("cni"), "--state-dir".into(), folder("state")]);
         }
         all
     }
 
-    /// Runs `policyd` to its end. `run` gets the node's name and its folders.
+    /// Runs `policyd` to its end. `run` gets the node's name and its folders, `init` and `cleanup` the state folder.
     pub fn policyd(&self, arguments: &str) -> Ended {
         Ended::of(Command::new(POLICYD).args(self.arguments(arguments)))
     }

@@ -1,10 +1,9 @@
 //! Who else filters or translates on this host.
 
-use super::line::Line;
+use super::{super::preflight, line::Line};
 use crate::{nft::ChainName, node::facts::Facts};
 
-/// How kube-proxy's modes show: IPVS by its device, nftables by its table, iptables by a chain.
-const IPVS_DEVICE: &str = "kube-ipvs0";
+/// How kube-proxy's other modes show: nftables by its table, iptables by a chain.
 const NFTABLES_TABLE: &str = "kube-proxy";
 const IPTABLES_CHAIN: &str = "KUBE-SERVICES";
 
@@ -41,12 +40,8 @@ const ENGINES: &[Engine] = &[
 
 pub(super) fn kube_proxy(facts: &Facts, chains: Option<&[ChainName]>) -> Line {
     let name = "kube-proxy";
-    if facts.link(IPVS_DEVICE).is_some() {
-        return Line::fail(
-            name,
-            "IPVS mode: Service traffic skips the forward hook, so policy would not hold",
-            "set mode: nftables in kube-proxy's ConfigMap (kube-system/kube-proxy), remove kube-ipvs0, run this again",
-        );
+    if preflight::is_ipvs(facts) {
+        return Line::fail(name, preflight::IPVS, preflight::LEAVE_IPVS);
     }
     let Some(chains) = chains else { return not_known(name) };
     if chains.iter().any(|chain| chain.table == NFTABLES_TABLE) {
@@ -73,11 +68,7 @@ pub(super) fn second_engine(facts: &Facts, chains: Option<&[ChainName]>) -> Line
 }
 
 fn not_known(name: &'static str) -> Line {
-    Line::warn(
-        name,
-        "not known: chains of nftables cannot be listed",
-        super::super::preflight::GIVE_CAPABILITY,
-    )
+    Line::warn(name, "not known: chains of nftables cannot be listed", preflight::GIVE_CAPABILITY)
 }
 
 fn engines(facts: &Facts, chains: &[ChainName]) -> Vec<&'static str> {
