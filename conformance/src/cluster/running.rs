@@ -297,9 +297,9 @@ impl Cluster {
     pub fn find(name: &str) -> Result<Option<Self>, ClusterError> {
         let prefix = format!("pal-{name}-");
         let is_it = |id: &String| id.strip_prefix(&prefix).is_some_and(|number| !number.contains('-'));
-        let dirs =
+        let mut dirs =
             ownership::kept()?.into_iter().filter(is_it).map(|id| Path::new(ownership::STATE_DIR).join(id));
-        let Some(dir) = dirs.filter(|dir| dir.join(FILE).exists()).next() else { return Ok(None) };
+        let Some(dir) = dirs.find(|dir| dir.join(FILE).exists()) else { return Ok(None) };
         let saved = Saved::read(&dir)?;
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let plan = Plan::new(saved.options.families);

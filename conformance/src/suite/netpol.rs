@@ -2,7 +2,6 @@
 
 use super::{Run, Spec, SuiteError};
 use crate::cluster::{Cluster, ClusterError, NetpolPrograms};
-use serde::Deserialize;
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
@@ -25,19 +24,27 @@ pub struct Netpol {
     pub focus: String,
 }
 
-/// A line that the specs' program writes.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(default)]
-    specs: usize,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    seconds: f64,
-    #[serde(default)]
-    message: String,
+/// Reads Ginkgo's verbose output: how many specs it will run, and those that have ended. Such a one begins with
+/// `• [13.021 seconds]` or `• [FAILED] [48.310 seconds]`; its name is on the next line.
+fn read(text: &str) -> (usize, Vec<Spec>) {
+    let announced =
+        text.lines().find_map(|line| line.strip_prefix("Will run ")?.split(' ').next()?.parse().ok());
+    let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).peekable();
+    let mut specs = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some(words) = line.strip_prefix("• [").and_then(|rest| rest.strip_suffix(']')) else {
+            continue;
+        };
+        let (state, time) = words.split_once("] [").unwrap_or(("passed", words));
+        let Some(seconds) = time.strip_suffix(" seconds").and_then(|time| time.parse().ok()) else {
+            continue;
+        };
+        // Not there yet.
+        let Some(name) = lines.peek() else { break };
+        let message = if state == "passed" { String::new() } else { "see the suite's output".to_owned() };
+        specs.push(Spec { name: (*name).to_owned(), state: state.to_lowercase(), seconds, message });
+    }
+    (announced.unwrap_or(0), specs)
 }
 
 /// Runs the specs on a cluster and says each one as it ends. Output and JUnit report are in the folder `output` afterwards.
@@ -53,8 +60,7 @@ pub fn run(
     let programs = NetpolPrograms::ensure()?;
     let error = |path: &Path| ClusterError::io(path.display().to_string());
     fs::create_dir_all(output).map_err(error(output))?;
-    let (specs, log) = (output.join("specs.jsonl"), output.join("output.log"));
-    let _ = fs::remove_file(&specs);
+    let log = output.join("output.log");
     let file = File::create(&log).map_err(error(&log))?;
     let same = file.try_clone().map_err(error(&log))?;
     let begin = Instant::now();
@@ -68,36 +74,26 @@ pub fn run(
         .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
         .arg(format!("--kubectl-path={}", cluster.program("kubectl").display()))
         .arg(format!("--num-nodes={}", cluster.nodes().len()))
-        .env("PALISADE_SPECS", &specs)
         .stdin(Stdio::null())
         .stdout(same)
         .stderr(file)
         .process_group(0);
     let mut child = command.spawn().map_err(ClusterError::io("ginkgo"))?;
-    let (mut expected, mut seen, mut lines) = (0, Vec::<Spec>::new(), 0);
-    let status = loop {
+    let mut seen = Vec::<Spec>::new();
+    let (status, expected) = loop {
         // Asked before the file is read, so that what was written last is read too.
         let ended = child.try_wait().map_err(ClusterError::io("ginkgo"))?;
-        let text = fs::read_to_string(&specs).unwrap_or_default();
-        for line in text.split_inclusive('\n').skip(lines).filter(|line| line.ends_with('\n')) {
-            lines += 1;
-            let Ok(line) = serde_json::from_str::<Line>(line) else { continue };
-            if line.name.is_empty() {
-                expected = line.specs;
-                continue;
-            }
-            let Line { name, state, seconds, message, .. } = line;
-            let spec = Spec { name, state, seconds, message };
+        let (expected, specs) = read(&fs::read_to_string(&log).unwrap_or_default());
+        for spec in specs.into_iter().skip(seen.len()) {
             say(&spec, expected);
             seen.push(spec);
         }
         match ended {
-            Some(status) => break status,
+            Some(status) => break (status, expected),
             None => thread::sleep(POLL),
         }
     };
-    // Specs that are skipped are not among those expected; one that is told of twice was not run once.
-    let begun = seen.iter().filter(|spec| spec.state != "skipped").count();
+    let begun = seen.len();
     if begun == 0 || begun != expected {
         let text = fs::read_to_string(&log).unwrap_or_default();
         let last: Vec<&str> = text.lines().rev().take(20).collect();
@@ -105,4 +101,18 @@ pub fn run(
         return Err(SuiteError::Ended { status: status.to_string(), seen: begun, expected, tail });
     }
     Ok(Run { options: cluster.options().clone(), specs: seen, took: begin.elapsed() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ended_specs_are_read_with_their_state_and_a_half_written_line_is_not() {
+        let text = "Will run 3 of 51 specs\n• [13.021 seconds]\na b\n/x.go:1\n• [FAILED] [48.310 seconds]\nc\n• [2.0 seconds]\nhal";
+        let (announced, specs) = read(text);
+        let found: Vec<_> = specs.iter().map(|spec| (&*spec.name, &*spec.state, spec.failed())).collect();
+        assert_eq!(announced, 3);
+        assert_eq!(found, [("a b", "passed", false), ("c", "failed", true)]);
+    }
 }

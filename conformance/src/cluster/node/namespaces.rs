@@ -82,7 +82,7 @@ impl Namespaces {
             }
             command.spawn()
         };
-        let spawned = thread::spawn(move || job().map_err(std::io::Error::from));
+        let spawned = thread::spawn(job);
         let spawned = spawned.join().map_err(|_| LabError::Panicked(self.netns.name().to_owned()))?;
         spawned.map_err(ClusterError::io(format!("cannot start {program} in {}", self.netns.name())))
     }
