@@ -68,6 +68,10 @@ impl Cluster {
             ))
             .into());
         }
+        if options.engine == Engine::Palisade {
+            // Better said now than once all the rest is up.
+            crate::enforced::binary()?;
+        }
         let programs = Programs::ensure(options.engine)?;
         ownership::sweep()?;
         require_memory()?;

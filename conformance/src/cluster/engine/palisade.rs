@@ -4,6 +4,7 @@ use crate::{
     cluster::{Cluster, ClusterError},
     enforced,
     image::Image,
+    lab::LabError,
 };
 use std::thread;
 
@@ -24,7 +25,8 @@ pub(super) fn start(cluster: &Cluster) -> Result<(), ClusterError> {
     thread::scope(|scope| {
         let imports: Vec<_> =
             cluster.nodes().iter().map(|node| scope.spawn(|| node.import(&archive))).collect();
-        imports.into_iter().try_for_each(|import| import.join().unwrap_or(Ok(())))
+        let panicked = |_| Err(LabError::Panicked("an import".to_owned()).into());
+        imports.into_iter().try_for_each(|import| import.join().unwrap_or_else(panicked))
     })?;
     cluster.kubectl(&["apply", "--filename", MANIFEST])?;
     let rollout = cluster.kubectl(&["rollout", "status", DAEMONSET, "--namespace", NAMESPACE, PATIENCE]);
