@@ -32,8 +32,8 @@ pub struct Report {
     pub version: String,
     /// Number of the ruleset in force.
     pub revision: u64,
-    /// Resource version up to which NetworkPolicies are in force.
-    pub policies: String,
+    /// Resource version up to which NetworkPolicies are in force; `None` before the first revision.
+    pub policies: Option<String>,
     /// `live`, `starting` or `refused`.
     pub state: String,
     /// Since when it is in that state.

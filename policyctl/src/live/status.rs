@@ -119,7 +119,7 @@ impl Row {
             row.state = State::None;
             return row;
         };
-        let in_force: u64 = report.policies.parse().unwrap_or(0);
+        let in_force: u64 = report.policies.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0);
         let missing: Vec<_> = marks.policies.iter().filter(|mark| mark.version > in_force).collect();
         if !missing.is_empty() {
             let oldest = missing.iter().filter_map(|mark| mark.changed).min();
@@ -275,7 +275,7 @@ mod tests {
                 lease("w17", 99, &report("refused", 99_999, r#""set in-40 refused: no buffer space""#)),
                 lease("w2", 100, &report("live", 99_999, "null")),
                 lease("w3", 10, &report("live", 184_467, "null")),
-                lease("w4", 100, &report("starting", 0, "null")),
+                lease("w4", 100, &report("starting", 0, "null").replace(r#""0""#, "null")),
                 lease("gone", 100, &report("live", 184_467, "null")),
             ],
             policies: vec![
