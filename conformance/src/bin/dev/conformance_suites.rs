@@ -98,8 +98,7 @@ fn netpol(options: &Options, engine: Engine, focus: &str) -> Result<Run, SuiteEr
     })?;
     let [passed, failed, skipped] = run.counts();
     println!(
-        "  {} with {}: of {} specs {passed} are good, {failed} bad, {skipped} skipped, in {:.0} s; output in {}",
-        "netpol",
+        "  netpol with {}: of {} specs {passed} are good, {failed} bad, {skipped} skipped, in {:.0} s; output in {}",
         engine.name(),
         run.specs.len(),
         run.took.as_secs_f64(),
