@@ -1,0 +1,208 @@
+//! The node's Lease: its state in an annotation, renewed four times in the time after which it counts as dead.
+
+use super::{
+    Event, Identity, Shared, Status,
+    api::{Api, Place},
+    rate::Rate,
+};
+use crate::{
+    apply::{Input, Question},
+    source::kube::{Backoff, Fault},
+};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    sync::{Arc, mpsc::Sender},
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, sleep_until, timeout},
+};
+use tracing::{error, info, warn};
+
+const RENEW: Duration = Duration::from_secs(15);
+const LASTS: u32 = 60;
+/// Not more often than this, however often the state changes.
+const PAUSE: Duration = Duration::from_secs(1);
+/// What an API server forbids it may allow some day.
+const FORBIDDEN: Duration = Duration::from_secs(300);
+/// The loop answers between two commits.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The state.
+const STATUS: &str = "palisade.dev/status";
+/// Which host has written it: two with one name are two nodes that each believe to be the other.
+const HOST: &str = "palisade.dev/host";
+
+struct Writer {
+    shared: Arc<Shared>,
+    api: Api,
+    identity: Identity,
+    inputs: Sender<Input>,
+    place: Place,
+    host: String,
+    rate: Rate,
+    /// The version that the API server gave the last writing.
+    version: Option<String>,
+    since: Timestamp,
+    said: Option<String>,
+    is_contested: bool,
+}
+
+pub(super) async fn run(shared: Arc<Shared>, api: Api, identity: Identity, inputs: Sender<Input>) {
+    let namespace = &identity.namespace;
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+    let place = Place { resource: "leases.coordination.k8s.io", path };
+    let mut writer = Writer {
+        shared: shared.clone(),
+        api,
+        identity,
+        inputs,
+        place,
+        host: host(),
+        rate: Rate::default(),
+        version: None,
+        since: Timestamp::now(),
+        said: None,
+        is_contested: false,
+    };
+    let mut backoff = Backoff::default();
+    loop {
+        let result = writer.write().await;
+        let pause = match &result {
+            Ok(()) => {
+                backoff.reset();
+                sleep(PAUSE).await;
+                RENEW - PAUSE
+            }
+            Err(Fault::Forbidden { .. }) => FORBIDDEN,
+            Err(fault) => backoff.wait(fault.retry_after()).max(PAUSE),
+        };
+        let failed = result.is_err();
+        writer.say(result.err());
+        let until = tokio::time::Instant::now() + pause;
+        tokio::select! {
+            () = sleep_until(until) => {}
+            // After a failure its own time counts, not that of what has changed.
+            () = shared.changed.notified(), if !failed => {}
+        }
+    }
+}
+
+impl Writer {
+    async fn write(&mut self) -> Result<(), Fault> {
+        let status = self.status().await;
+        let dropped = status.dropped.map_or(0, |total| self.rate.per_minute(total, Instant::now()));
+        let status = status.to_json(dropped);
+        let name = &*self.identity.node;
+        match self.api.apply(&self.place, name, &self.lease(&status)).await {
+            Ok(stored) => {
+                self.version = Some(stored.metadata.resource_version);
+                Ok(())
+            }
+            // Somebody else has written it since.
+            Err(Fault::Refused { code: 409, .. }) if self.version.take().is_some() => {
+                let stored = self.api.get(&self.place, name).await?;
+                let other = stored.metadata.annotations.get(HOST).filter(|other| **other != self.host);
+                self.contest(other.map(String::as_str));
+                let stored = self.api.apply(&self.place, name, &self.lease(&status)).await?;
+                self.version = Some(stored.metadata.resource_version);
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn lease(&self, status: &Value) -> Value {
+        let (node, namespace) = (&*self.identity.node, &*self.identity.namespace);
+        let mut metadata = json!({
+            "name": node,
+            "namespace": namespace,
+            "annotations": {STATUS: status.to_string(), HOST: self.host},
+        });
+        // Whoever has written it meanwhile is seen by this.
+        if let Some(version) = &self.version {
+            metadata["resourceVersion"] = version.as_str().into();
+        }
+        json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": metadata,
+            "spec": {
+                "holderIdentity": node,
+                "leaseDurationSeconds": LASTS,
+                "renewTime": format!("{:.6}", Timestamp::now()),
+            },
+        })
+    }
+
+    /// What the loop says; one that has not begun yet says nothing.
+    async fn status(&self) -> Status {
+        let (sender, receiver) = oneshot::channel();
+        let asked = self.inputs.send(Input::Ask(Question::Status(sender)));
+        let answer = match asked {
+            Ok(()) => timeout(ANSWER, receiver).await.ok().and_then(Result::ok),
+            Err(_) => None,
+        };
+        let mut status = answer.unwrap_or_else(|| Status { since: self.since, ..Status::default() });
+        status.last_error = status.last_error.or_else(|| self.shared.trouble());
+        status
+    }
+
+    fn contest(&mut self, other: Option<&str>) {
+        let Some(other) = other else { return };
+        if std::mem::replace(&mut self.is_contested, true) {
+            return;
+        }
+        let Identity { node, namespace } = &self.identity;
+        let note = format!(
+            "another host writes the Lease {namespace}/{node} too: two hosts run policyd as node {node}, and each \
+             enforces for the pods of both"
+        );
+        error!(other, here = self.host, help = "give each its own --node-name", "{note}");
+        let event = Event::node(true, "DuplicateNodeName", note);
+        if self.shared.events.try_send(event).is_err() {
+            self.shared.metrics.count_event("dropped");
+        }
+    }
+
+    /// Each trouble once.
+    fn say(&mut self, fault: Option<Fault>) {
+        let Identity { node, namespace } = &self.identity;
+        match fault {
+            None => {
+                if self.said.take().is_some() {
+                    info!("this node's status is written again: Lease {namespace}/{node}");
+                }
+            }
+            Some(fault) => {
+                self.shared.metrics.count_report_failure(self.place.resource);
+                let text = fault.to_string();
+                if self.said.as_ref() != Some(&text) {
+                    let help = match &fault {
+                        Fault::Forbidden { .. } => format!(
+                            "grant the verbs create, get and patch on leases in API group \"coordination.k8s.io\" in \
+                             namespace {namespace} by a Role"
+                        ),
+                        Fault::Refused { code: 404, .. } => {
+                            format!("make the namespace {namespace}, or give --namespace the one that policyd is in")
+                        }
+                        fault => fault.help(),
+                    };
+                    warn!(help, "this node's status cannot be written, policies are enforced all the same: {text}");
+                    self.said = Some(text);
+                }
+            }
+        }
+    }
+}
+
+/// Stays over restarts of policyd: the host's boot, and its network namespace.
+fn host() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    let number: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    format!("{}/{number}", boot.trim())
+}
