@@ -11,5 +11,6 @@ pub mod folder_watch;
 pub mod nft;
 pub mod node;
 pub mod observe;
+pub mod report;
 pub mod source;
 pub mod state;

@@ -88,7 +88,7 @@ fn it_may_do_this_and_nothing_else() {
     }
     for namespace in ["palisade-system", "default"] {
         for verb in ["create", "patch"] {
-            expected.insert(format!("{namespace} {verb} events.events.k8s.io"));
+            expected.insert(format!("{namespace} {verb} events."));
         }
     }
     for verb in ["get", "create", "patch"] {

@@ -4,6 +4,7 @@ use super::{
     engine::{Engine, Outcome},
     input::{Input, Question},
     schedule::{Due, Schedule},
+    telling::Telling,
 };
 use crate::{
     nft::{Backend, Error},
@@ -13,6 +14,7 @@ use crate::{
         tracker::{Tracker, Update},
     },
     observe::{kernel::readback, metrics::Metrics, programs::programs},
+    report::{self, Reporter, State, Status},
     state::Keeper,
 };
 use compiler::{Compiler, Event};
@@ -47,6 +49,7 @@ pub struct Daemon<B> {
     provisional: bool,
     schedule: Schedule,
     metrics: Arc<Metrics>,
+    telling: Telling,
     batch: Batch,
     conflicts: Vec<(IpAddr, Vec<ObjectKey>)>,
 }
@@ -93,6 +96,7 @@ impl<B: Backend> Daemon<B> {
             provisional: false,
             schedule: Schedule::new(Instant::now()),
             metrics,
+            telling: Telling::default(),
             batch: Batch::default(),
             conflicts: Vec::new(),
         }
@@ -115,6 +119,13 @@ impl<B: Backend> Daemon<B> {
             keeper.changed(Instant::now());
         }
         self.keeper = Some(keeper);
+        self
+    }
+
+    /// Tells others of this node's state, and of what people should look at.
+    #[must_use]
+    pub fn with_reporter(mut self, reporter: Reporter) -> Self {
+        self.telling.begin(reporter, self.tracker.config().node.clone(), Instant::now());
         self
     }
 
@@ -173,8 +184,8 @@ impl<B: Backend> Daemon<B> {
     }
 
     fn turn(&mut self, inputs: &Receiver<Input>) -> ControlFlow<()> {
-        let next =
-            self.keeper.as_ref().and_then(Keeper::due).into_iter().fold(self.schedule.next(), Instant::min);
+        let others = [self.keeper.as_ref().and_then(Keeper::due), self.telling.next()];
+        let next = others.into_iter().flatten().fold(self.schedule.next(), Instant::min);
         match inputs.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(input) => {
                 for input in std::iter::once(input).chain(inputs.try_iter().take(DRAIN)) {
@@ -190,6 +201,7 @@ impl<B: Backend> Daemon<B> {
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(&self.cluster, Instant::now());
         }
+        self.telling.look(&self.cluster, Instant::now());
         ControlFlow::Continue(())
     }
 
@@ -198,11 +210,18 @@ impl<B: Backend> Daemon<B> {
             Input::Changes { changes, seen } => self.take_changes(changes, seen),
             Input::Host { facts, seen } => {
                 if facts.netfilter.is_none() && self.tracker.facts().netfilter.is_some() {
-                    error!("br_netfilter is gone: traffic between pods of this node passes by every policy");
+                    let note =
+                        "br_netfilter is gone: traffic between pods of this node passes by every policy";
+                    error!("{note}");
+                    self.telling.tell(report::Event::node(true, "BridgedTrafficNotJudged", note.into()));
                 }
                 let update = self.tracker.read(*facts, &self.cluster);
                 self.ensure_flags();
                 self.take_host(update, seen);
+            }
+            Input::PoliciesAt(version) => {
+                let in_force = self.batch.events == 0 && self.engine.is_healthy() && !self.provisional;
+                self.telling.policies_at(version, in_force);
             }
             Input::Foreign => self.schedule.foreign(Instant::now()),
             Input::Ask(question) => self.answer(question),
@@ -234,6 +253,7 @@ impl<B: Backend> Daemon<B> {
             return self.schedule.changed(Instant::now());
         }
         self.note(changes.len(), seen);
+        self.telling.cluster_changed();
         if let Some(keeper) = &mut self.keeper {
             keeper.changed(Instant::now());
         }
@@ -308,6 +328,11 @@ impl<B: Backend> Daemon<B> {
                 let revision = self.engine.revision();
                 span.record("revision", revision);
                 info!(revision, events = batch.events, operations = ops, ?took, "committed");
+                if due == Due::Verify {
+                    let note =
+                        format!("somebody else had changed the tables: {ops} operations put them right");
+                    self.telling.tell(report::Event::node(true, "TablesRepaired", note));
+                }
             }
             Ok(Outcome::Unchanged) => debug!(events = batch.events, ?due, "nothing to commit"),
             Err(error) => {
@@ -341,10 +366,43 @@ impl<B: Backend> Daemon<B> {
         if result.is_ok() && !self.provisional {
             self.metrics.set_ready();
         }
+        self.tell_state(result);
         let stats = self.engine.compiler().stats();
         self.metrics.set_state(self.engine.revision(), &stats, self.engine.quarantined_pods().len());
         self.metrics.set_totals(&self.engine.totals());
         debug!(whole = ?begin.elapsed(), "commit done");
+    }
+
+    fn tell_state(&mut self, result: &Result<Outcome, Error>) {
+        let denied = self.engine.quarantined_pods();
+        let error = match result {
+            Err(error) => Some(error.to_string()),
+            Ok(_) if !denied.is_empty() => {
+                let pods: Vec<&str> = denied.iter().map(String::as_str).collect();
+                Some(format!("the kernel refuses objects of {}: they are denied", pods.join(", ")))
+            }
+            Ok(_) => None,
+        };
+        let state = match () {
+            () if self.provisional => State::Starting,
+            () if self.engine.is_healthy() => State::Live,
+            () => State::Refused,
+        };
+        self.telling.committed(state, error);
+    }
+
+    fn status(&mut self) -> Status {
+        let stats = self.engine.compiler().stats();
+        let pods = self.engine.compiler().local_pods();
+        let counters = self.engine.backend().counters();
+        Status {
+            revision: self.engine.revision(),
+            pods: stats.local_pods,
+            isolated: pods.iter().filter(|pod| pod.programs.iter().any(Option::is_some)).count(),
+            programs: stats.programs,
+            dropped: counters.ok().map(|counters| counters.values().map(|counter| counter.packets).sum()),
+            ..self.telling.status()
+        }
     }
 
     /// Two live pods with one address are a fault of the cluster; until it is mended the stricter of both holds.
@@ -386,6 +444,9 @@ impl<B: Backend> Daemon<B> {
             Question::Counters(answer) => {
                 let counters = self.engine.backend().counters();
                 let _ = answer.send(counters.inspect_err(|error| warn!(%error, "no counters")).ok());
+            }
+            Question::Status(answer) => {
+                let _ = answer.send(self.status());
             }
         }
     }

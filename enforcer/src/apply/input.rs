@@ -3,6 +3,7 @@
 use crate::{
     nft::{Counter, Error},
     node::facts::Facts,
+    report::Status,
 };
 use compiler::{
     ir::{Family, Name},
@@ -33,6 +34,8 @@ pub enum Input {
         /// When it was read.
         seen: Instant,
     },
+    /// What was sent before this holds all policies up to this version of the API server.
+    PoliciesAt(u64),
     /// Somebody else has changed our tables.
     Foreign,
     /// A question; the answer goes back over its channel.
@@ -41,7 +44,7 @@ pub enum Input {
     Stop,
 }
 
-/// What HTTP clients ask. Who no longer waits for the answer gets none.
+/// What HTTP clients and the writer of this node's status ask. Who no longer waits for the answer gets none.
 #[derive(Debug)]
 pub enum Question {
     /// Every program with its steps, sets and pods.
@@ -52,4 +55,6 @@ pub enum Question {
     Verdict(Box<Flow>, oneshot::Sender<Verdict>),
     /// The kernel's named counters; `None` if they cannot be read now.
     Counters(oneshot::Sender<Option<BTreeMap<(Family, Name), Counter>>>),
+    /// Whether all that is wanted is in force.
+    Status(oneshot::Sender<Status>),
 }

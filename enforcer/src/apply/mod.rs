@@ -6,6 +6,7 @@ mod engine;
 mod input;
 mod quarantine;
 mod schedule;
+mod telling;
 
 pub use daemon::Daemon;
 pub use engine::{Engine, Outcome, Totals};

@@ -6,11 +6,12 @@ use super::{
     run::{cannot, once},
 };
 use crate::{
+    report::{self, Identity},
     source::kube::{ConnectError, Connection, Credentials, Fault, Source},
     state::{self, Keeper},
 };
 use policy_model::cluster::{Change, Cluster};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 use tokio::runtime::Builder;
 use tracing::{error, info, warn};
 
@@ -33,7 +34,8 @@ fn read(credentials: Credentials) -> Result<(Vec<Change>, usize), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| cannot("start the runtime", &e))?;
     runtime.block_on(async {
-        let mut source = Source::start(Connection::open(credentials).await.map_err(no_connection)?);
+        let mut source =
+            Source::start(&Arc::new(Connection::open(credentials).await.map_err(no_connection)?));
         let changes = source.first().await.map_err(no_state)?;
         Ok((changes, source.problems()))
     })
@@ -42,21 +44,28 @@ fn read(credentials: Credentials) -> Result<(Vec<Change>, usize), Failure> {
 fn follow(options: &RunOptions, credentials: Credentials) -> Result<(), Failure> {
     let (host, ground) = Host::prepare(options)?;
     let connection = host.runtime.block_on(Connection::open(credentials)).map_err(no_connection)?;
+    let connection = Arc::new(connection);
     let file = state::path(&options.state.state_dir);
     let state = last_state(&file);
     let keeper =
         Keeper::new(file, options.node_name.as_str().into()).map_err(|e| cannot("keep the state", &e))?;
     let (sender, metrics) = (host.sender.clone(), host.metrics.clone());
+    let (reporter, reports) = report::channel(metrics.clone());
     let source = {
         let _runtime = host.runtime.enter();
-        Source::start(connection).with_known(&state)
+        let identity = Identity {
+            node: options.node_name.as_str().into(),
+            namespace: options.namespace.as_str().into(),
+        };
+        reports.start(connection.clone(), identity, sender.clone());
+        Source::start(&connection).with_known(&state)
     };
-    host.runtime.spawn(source.follow(sender, metrics));
+    host.runtime.spawn(source.follow(sender, metrics, reporter.clone()));
     let node = options.node_name.clone();
     host.serve(move |inputs| {
         if let Some(daemon) = ground.begin(inputs, state)? {
             check_node(daemon.cluster(), &node);
-            daemon.with_keeper(keeper).run(inputs);
+            daemon.with_keeper(keeper).with_reporter(reporter).run(inputs);
         }
         Ok(())
     })

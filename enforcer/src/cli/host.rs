@@ -147,7 +147,7 @@ impl Ground {
                 }
                 Ok(Input::Host { facts, .. }) => self.facts = *facts,
                 // The tables are read when the first state is there; nothing can be asked before.
-                Ok(Input::Foreign | Input::Ask(_)) => {}
+                Ok(Input::Foreign | Input::PoliciesAt(_) | Input::Ask(_)) => {}
                 Ok(Input::Stop) | Err(_) => return Ok(None),
             }
         }

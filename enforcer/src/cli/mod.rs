@@ -120,6 +120,9 @@ struct RunOptions {
     /// Where health, metrics and answers are served
     #[arg(long, value_name = "ADDRESS", default_value = crate::observe::DEFAULT_ADDRESS)]
     http: SocketAddr,
+    /// Palisade's own namespace: this node's status is kept there, as a Lease
+    #[arg(long, value_name = "NAME", default_value = crate::report::NAMESPACE)]
+    namespace: String,
     #[command(flatten)]
     state: StateOptions,
     #[command(flatten)]

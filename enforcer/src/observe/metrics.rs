@@ -34,6 +34,12 @@ struct Resource {
     resource: &'static str,
 }
 
+/// What became of an Event: `written`, `dropped`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
 /// Why a packet was dropped: the name of its counter in the ruleset.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
@@ -61,6 +67,8 @@ pub struct Metrics {
     problems: Gauge,
     reads: Counter,
     watch_restarts: Labelled<Resource, Counter>,
+    kubernetes_events: Labelled<Outcome, Counter>,
+    report_failures: Labelled<Resource, Counter>,
     dropped_packets: Labelled<Reason, Counter>,
     dropped_bytes: Labelled<Reason, Counter>,
 }
@@ -121,6 +129,16 @@ impl Metrics {
                 "watch_restarts",
                 "Watches of the API server that were begun again, by resource",
             ),
+            kubernetes_events: labelled(
+                &mut registry,
+                "kubernetes_events",
+                "Events written for people, or dropped because too many wait",
+            ),
+            report_failures: labelled(
+                &mut registry,
+                "report_failures",
+                "Writings of this node's status or of an Event that failed",
+            ),
             dropped_packets: labelled(
                 &mut registry,
                 "dropped_packets",
@@ -166,6 +184,16 @@ impl Metrics {
     /// A watch of this resource is begun again.
     pub fn count_watch_restart(&self, resource: &'static str) {
         self.watch_restarts.get_or_create(&Resource { resource }).inc();
+    }
+
+    /// An Event for people was `written`, or `dropped` because too many wait.
+    pub fn count_event(&self, outcome: &'static str) {
+        self.kubernetes_events.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// This node's status or an Event could not be written.
+    pub fn count_report_failure(&self, resource: &'static str) {
+        self.report_failures.get_or_create(&Resource { resource }).inc();
     }
 
     /// Sizes after a commit.

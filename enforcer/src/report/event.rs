@@ -67,13 +67,13 @@ impl Event {
             Regarding::Policy(key) => (&*key.name, format!("{}\n{}", self.reason, self.note)),
             Regarding::Node => (node, self.reason.clone()),
         };
-        let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
+        let name = cut(name, LONGEST_NAME);
         format!("{}.{:016x}", name.trim_end_matches(['.', '-']), hash(&said))
     }
 
     /// The object for the API server. `uid` is that of the object it is about.
     pub(super) fn to_json(&self, node: &str, uid: Option<&str>, count: Count) -> Value {
-        let note = &self.note[..self.note.floor_char_boundary(LONGEST_NOTE)];
+        let note = cut(&self.note, LONGEST_NOTE);
         let regarding = match &self.regarding {
             Regarding::Policy(key) => json!({
                 "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -100,11 +100,16 @@ impl Event {
     }
 }
 
+/// The beginning of a text, of at most so many bytes.
+fn cut(text: &str, longest: usize) -> &str {
+    let end = (0..=longest.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
 /// FNV-1a: the same on every node, today and after an upgrade.
 pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

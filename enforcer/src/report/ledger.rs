@@ -70,7 +70,8 @@ impl Ledger {
 
     /// When the next may be.
     pub(super) fn next(&self) -> Option<Instant> {
-        let waiting = self.entries.values().filter(|entry| entry.waits).map(|entry| entry.not_before).min()?;
+        let waiting =
+            self.entries.values().filter(|entry| entry.waits).map(|entry| entry.not_before).min()?;
         Some(if self.tokens == 0 { waiting.max(self.refilled + REFILL) } else { waiting })
     }
 

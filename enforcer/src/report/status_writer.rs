@@ -96,18 +96,18 @@ impl Writer {
         let status = self.status().await;
         let dropped = status.dropped.map_or(0, |total| self.rate.per_minute(total, Instant::now()));
         let status = status.to_json(dropped);
-        let name = &*self.identity.node;
-        match self.api.apply(&self.place, name, &self.lease(&status)).await {
+        let name = self.identity.node.clone();
+        match self.api.apply(&self.place, &name, &self.lease(&status)).await {
             Ok(stored) => {
                 self.version = Some(stored.metadata.resource_version);
                 Ok(())
             }
             // Somebody else has written it since.
             Err(Fault::Refused { code: 409, .. }) if self.version.take().is_some() => {
-                let stored = self.api.get(&self.place, name).await?;
+                let stored = self.api.get(&self.place, &name).await?;
                 let other = stored.metadata.annotations.get(HOST).filter(|other| **other != self.host);
                 self.contest(other.map(String::as_str));
-                let stored = self.api.apply(&self.place, name, &self.lease(&status)).await?;
+                let stored = self.api.apply(&self.place, &name, &self.lease(&status)).await?;
                 self.version = Some(stored.metadata.resource_version);
                 Ok(())
             }
@@ -187,11 +187,16 @@ impl Writer {
                              namespace {namespace} by a Role"
                         ),
                         Fault::Refused { code: 404, .. } => {
-                            format!("make the namespace {namespace}, or give --namespace the one that policyd is in")
+                            format!(
+                                "make the namespace {namespace}, or give --namespace the one that policyd is in"
+                            )
                         }
                         fault => fault.help(),
                     };
-                    warn!(help, "this node's status cannot be written, policies are enforced all the same: {text}");
+                    warn!(
+                        help,
+                        "this node's status cannot be written, policies are enforced all the same: {text}"
+                    );
                     self.said = Some(text);
                 }
             }

@@ -76,7 +76,10 @@ impl Survey {
         if self.queue.is_empty() {
             self.not_before = now + PAUSE;
         }
-        again.into_iter().map(|Unmet { policy, note }| Event::policy(policy, "NamedPortUnknown", note)).collect()
+        again
+            .into_iter()
+            .map(|Unmet { policy, note }| Event::policy(policy, "NamedPortUnknown", note))
+            .collect()
     }
 
     /// Policies with named ports that this node looks after.
@@ -92,9 +95,7 @@ impl Survey {
 }
 
 /// Every named port with where it stands: direction, rule, place of the rule and of the port.
-fn named_ports(
-    policy: &NetworkPolicy,
-) -> impl Iterator<Item = (Direction, &Rule, usize, usize, &Arc<str>)> {
+fn named_ports(policy: &NetworkPolicy) -> impl Iterator<Item = (Direction, &Rule, usize, usize, &Arc<str>)> {
     Direction::BOTH.into_iter().flat_map(move |direction| {
         let rules = policy.rules(direction).unwrap_or_default().iter().enumerate();
         rules.flat_map(move |(r, rule)| {
@@ -122,7 +123,8 @@ fn unmet(cluster: &Cluster, policy: &NetworkPolicy) -> Vec<Unmet> {
         };
         let destinations = cluster.pods().filter(|pod| pod.is_policed() && is_destination(pod));
         let mut count = 0;
-        let has_it = destinations.inspect(|_| count += 1).any(|pod| pod.resolve_port(name, protocol).next().is_some());
+        let has_it =
+            destinations.inspect(|_| count += 1).any(|pod| pod.resolve_port(name, protocol).next().is_some());
         if has_it || count == 0 {
             continue;
         }
@@ -154,8 +156,9 @@ fn selects(
         Peer::Pods { namespaces: Some(selector), pods } => {
             let key = (std::ptr::from_ref::<Peer>(peer), pod.key.namespace.clone());
             let namespace = &pod.key.namespace;
-            let is_in =
-                *namespaces.entry(key).or_insert_with(|| selector.matches(&cluster.namespace_labels(namespace)));
+            let is_in = *namespaces
+                .entry(key)
+                .or_insert_with(|| selector.matches(&cluster.namespace_labels(namespace)));
             is_in && pods.matches(&pod.labels)
         }
         Peer::IpBlock { cidr, .. } => pod.ips.iter().any(|ip| cidr.contains(ip)),

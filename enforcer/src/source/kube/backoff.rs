@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(15);
 /// Doubles with each failure in a row, and adds up to half at random: the nodes of a cluster must not come back to their
 /// API server all at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
 }
 
@@ -23,14 +23,14 @@ impl Default for Backoff {
 
 impl Backoff {
     /// After a failure. `asked`: what the server asks for; it is waited for in any case.
-    pub(super) fn wait(&mut self, asked: Option<Duration>) -> Duration {
+    pub(crate) fn wait(&mut self, asked: Option<Duration>) -> Duration {
         let wait = self.next.max(asked.unwrap_or_default());
         self.next = (self.next * 2).min(LONGEST);
         spread(wait, wait / 2)
     }
 
     /// It works again.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = FIRST;
     }
 }

@@ -84,13 +84,13 @@ impl Connection {
     }
 
     /// The client now, and its number for [`Self::renew`].
-    pub(super) fn client(&self) -> (Client, u64) {
+    pub(crate) fn client(&self) -> (Client, u64) {
         let current = self.lock();
         (current.client.clone(), current.number)
     }
 
     /// The API server did not know the credentials of client `number`: reads them again, unless somebody just did.
-    pub(super) async fn renew(&self, number: u64) {
+    pub(crate) async fn renew(&self, number: u64) {
         if self.lock().number != number {
             return;
         }

@@ -1,6 +1,5 @@
 //! Why the API server does not give what is asked for.
 
-use super::kind::Kind;
 use std::{error::Error, time::Duration};
 
 /// A kind of objects that cannot be listed or watched now.
@@ -57,10 +56,10 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(super) fn of(kind: Kind, error: kube::Error) -> Self {
-        let resource = kind.resource();
+    /// `resource` as RBAC names it.
+    pub(crate) fn of(resource: &'static str, error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => Self::of_status(kind, *status),
+            kube::Error::Api(status) => Self::of_status(resource, *status),
             kube::Error::HyperError(error) => Self::Unreachable(reasons(&error)),
             kube::Error::Service(error) => Self::Unreachable(reasons(&*error)),
             kube::Error::Auth(error) => Self::Unauthorized(reasons(&error)),
@@ -68,8 +67,8 @@ impl Fault {
         }
     }
 
-    pub(super) fn of_status(kind: Kind, status: kube::core::Status) -> Self {
-        let (resource, message) = (kind.resource(), status.message);
+    pub(super) fn of_status(resource: &'static str, status: kube::core::Status) -> Self {
+        let message = status.message;
         let seconds = status.details.map_or(0, |details| details.retry_after_seconds);
         match status.code {
             401 => Self::Unauthorized(message),
@@ -89,7 +88,7 @@ impl Fault {
     }
 
     /// How long the API server wants to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,

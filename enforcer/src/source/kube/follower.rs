@@ -152,7 +152,7 @@ impl Follower {
         let begin = Instant::now();
         let body = timeout(self.patience.answer, client.request_stream(request)).await;
         let body = body.map_err(|_| self.silent(self.patience.answer))?;
-        let mut body = pin!(body.map_err(|e| Fault::of(self.kind, e))?);
+        let mut body = pin!(body.map_err(|e| Fault::of(self.kind.resource(), e))?);
         if self.version.is_some() {
             self.works().await;
         }
@@ -212,7 +212,7 @@ impl Follower {
             }
             What::Error => {
                 let status: Status = serde_json::from_str(json).map_err(|e| self.odd(&e))?;
-                return Err(Fault::of_status(self.kind, status));
+                return Err(Fault::of_status(self.kind.resource(), status));
             }
         }
         Ok(())
@@ -268,10 +268,11 @@ impl Follower {
     }
 
     async fn tell_version(&self, version: &str) {
-        if self.kind == Kind::Namespaces
-            && let Ok(version) = version.parse()
-        {
-            self.tell(News::NamespacesAt(version)).await;
+        let Ok(version) = version.parse() else { return };
+        match self.kind {
+            Kind::Namespaces => self.tell(News::NamespacesAt(version)).await,
+            Kind::Policies => self.tell(News::PoliciesAt(version)).await,
+            Kind::Nodes | Kind::Services | Kind::Pods => {}
         }
     }
 
@@ -351,7 +352,7 @@ impl Follower {
     async fn page(&self, client: &Client, kind: Kind, parameters: &ListParams) -> Result<String, Fault> {
         let request = Request::new(kind.path()).list(parameters).map_err(|e| self.odd(&e))?;
         match timeout(self.patience.answer, client.request_text(request)).await {
-            Ok(answer) => answer.map_err(|e| Fault::of(kind, e)),
+            Ok(answer) => answer.map_err(|e| Fault::of(kind.resource(), e)),
             Err(_) => Err(self.silent(self.patience.answer)),
         }
     }

@@ -4,7 +4,7 @@ use super::{
     connection::Connection, fault::Fault, follower::Follower, kind::Kind, known::Known, news::News,
     parking::Parking,
 };
-use crate::{apply::Input, observe::metrics::Metrics};
+use crate::{apply::Input, observe::metrics::Metrics, report::Reporter};
 use policy_model::cluster::{Change, TerminationHold};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,8 +28,7 @@ pub struct Source {
 impl Source {
     /// Begins to list and watch. Must be called in a tokio runtime.
     #[must_use]
-    pub fn start(connection: Connection) -> Self {
-        let connection = Arc::new(connection);
+    pub fn start(connection: &Arc<Connection>) -> Self {
         let (sender, news) = mpsc::channel(AHEAD);
         let followers =
             Kind::ALL.into_iter().map(|kind| Follower::new(kind, connection.clone(), sender.clone()).run());
@@ -66,12 +65,13 @@ impl Source {
     }
 
     /// Sends the whole state as one message once every list is complete, then what changes, until nobody takes it.
-    pub async fn follow(mut self, inputs: Sender<Input>, metrics: Arc<Metrics>) {
+    /// `reporter` is told of what does not work.
+    pub async fn follow(mut self, inputs: Sender<Input>, metrics: Arc<Metrics>, reporter: Reporter) {
         let (mut changes, mut seen) = (Vec::new(), None);
         while let Some(first) = self.news.recv().await {
             let more = std::iter::from_fn(|| self.news.try_recv().ok()).take(AHEAD);
             for news in std::iter::once(first).chain(more.collect::<Vec<_>>()) {
-                self.merge.report(&news, &metrics);
+                self.merge.report(&news, &metrics, &reporter);
                 let (passed, at) = self.merge.take(news);
                 changes.extend(passed);
                 seen = seen.or(at);
@@ -84,6 +84,12 @@ impl Source {
                     return;
                 }
             }
+            if self.merge.is_told
+                && let Some(version) = self.merge.policies_at.take()
+                && inputs.send(Input::PoliciesAt(version)).is_err()
+            {
+                return;
+            }
         }
     }
 }
@@ -94,6 +100,8 @@ struct Merge {
     complete: BTreeSet<Kind>,
     /// The first state has been sent.
     is_told: bool,
+    /// The newest version of the policies' watch that the loop has not been told.
+    policies_at: Option<u64>,
     parking: Parking,
     hold: TerminationHold,
     known: Known,
@@ -125,6 +133,10 @@ impl Merge {
                 self.parking.delete(key, ending_at).into_iter().collect()
             }
             News::NamespacesAt(version) => self.parking.seen(version),
+            News::PoliciesAt(version) => {
+                self.policies_at = Some(version);
+                Vec::new()
+            }
             News::Complete(kind) => {
                 let was_complete = self.is_complete();
                 self.complete.insert(kind);
@@ -140,13 +152,16 @@ impl Merge {
     }
 
     /// Tells people; what all kinds suffer from once.
-    fn report(&mut self, news: &News, metrics: &Metrics) {
+    fn report(&mut self, news: &News, metrics: &Metrics, reporter: &Reporter) {
         match news {
             News::Trouble(kind, fault) => {
                 let text = fault.to_string();
                 let is_new = !self.troubles.values().any(|known| *known == text);
                 self.troubles.insert(*kind, text);
                 let help = fault.help();
+                if !matches!(fault, Fault::Expired(_)) {
+                    reporter.trouble(kind.resource(), self.troubles.get(kind).map(String::as_str));
+                }
                 match fault {
                     // It happens after every longer absence.
                     Fault::Expired(_) => info!("{fault}"),
@@ -157,6 +172,7 @@ impl Merge {
             }
             News::Recovered(kind) => {
                 let was = self.troubles.remove(kind);
+                reporter.trouble(kind.resource(), None);
                 if was.is_some() && self.troubles.is_empty() {
                     info!("the API server is followed again");
                 }

@@ -32,6 +32,7 @@ mod reader;
 mod slim;
 mod wire;
 
+pub(crate) use backoff::Backoff;
 pub use connection::{ConnectError, Connection, Credentials};
 pub use fault::Fault;
 pub use merge::Source;

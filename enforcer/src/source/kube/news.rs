@@ -22,6 +22,8 @@ pub(super) enum News {
     },
     /// The watch of namespaces has seen everything up to this version.
     NamespacesAt(u64),
+    /// So has that of policies.
+    PoliciesAt(u64),
     /// A whole list has been told, deletions too.
     Complete(Kind),
     /// So many objects cannot be understood now.

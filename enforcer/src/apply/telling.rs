@@ -1,0 +1,110 @@
+//! What the loop tells others of itself: whether all that is wanted is in force, and what people should look at.
+
+use crate::report::{Event, Reporter, State, Status, survey::Survey};
+use k8s_openapi::jiff::Timestamp;
+use policy_model::cluster::Cluster;
+use std::{sync::Arc, time::Instant};
+
+/// Without a [`Reporter`] it says nothing to anybody, and costs nothing.
+#[derive(Debug)]
+pub(super) struct Telling {
+    reporter: Reporter,
+    survey: Option<Survey>,
+    state: State,
+    since: Timestamp,
+    last_error: Option<String>,
+    /// Version of the policies that are in force; that of those which are with the next commit.
+    policies: Option<u64>,
+    waiting: Option<u64>,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self {
+            reporter: Reporter::silent(),
+            survey: None,
+            state: State::Starting,
+            since: Timestamp::now(),
+            last_error: None,
+            policies: None,
+            waiting: None,
+        }
+    }
+}
+
+impl Telling {
+    /// To those at the reporter's other end. `node` looks after its share of the policies.
+    pub(super) fn begin(&mut self, reporter: Reporter, node: Arc<str>, now: Instant) {
+        self.survey = (!reporter.is_silent()).then(|| Survey::new(node, now));
+        self.reporter = reporter;
+        self.reporter.changed();
+    }
+
+    /// Every policy up to this version is with the loop; `in_force`: nothing waits to be committed.
+    pub(super) fn policies_at(&mut self, version: u64, in_force: bool) {
+        self.waiting = Some(version);
+        if in_force {
+            self.policies_in_force();
+        }
+    }
+
+    fn policies_in_force(&mut self) {
+        if let Some(version) = self.waiting.take()
+            && self.policies != Some(version)
+        {
+            self.policies = Some(version);
+            self.reporter.changed();
+        }
+    }
+
+    /// A commit has ended so.
+    pub(super) fn committed(&mut self, state: State, error: Option<String>) {
+        if state != self.state {
+            self.since = Timestamp::now();
+        }
+        if state != self.state || error != self.last_error {
+            self.reporter.changed();
+        }
+        (self.state, self.last_error) = (state, error);
+        if state == State::Live {
+            self.policies_in_force();
+        }
+    }
+
+    /// The objects have changed.
+    pub(super) fn cluster_changed(&mut self) {
+        if let Some(survey) = &mut self.survey {
+            survey.changed();
+        }
+    }
+
+    /// When there is something to look at; `None`: not before something changes.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.survey.as_ref()?.next()
+    }
+
+    /// Looks at one policy, if it is time.
+    pub(super) fn look(&mut self, cluster: &Cluster, now: Instant) {
+        if let Some(survey) = &mut self.survey
+            && survey.next().is_some_and(|at| at <= now)
+        {
+            survey.step(cluster, now).into_iter().for_each(|event| self.reporter.tell(event));
+        }
+    }
+
+    /// People should know of it.
+    pub(super) fn tell(&self, event: Event) {
+        self.reporter.tell(event);
+    }
+
+    /// What is known here of a node's status.
+    pub(super) fn status(&self) -> Status {
+        Status {
+            policies: self.policies,
+            state: self.state,
+            since: self.since,
+            last_error: self.last_error.clone(),
+            ..Status::default()
+        }
+    }
+}
