@@ -7,6 +7,7 @@ mod burst;
 mod daemon;
 mod ground;
 mod lost_watches;
+mod reports;
 mod rights;
 mod states;
 mod traffic;
