@@ -11,7 +11,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("palisade-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(&path).expect("a folder");
         Self(path)
     }
 }
@@ -24,34 +24,34 @@ impl Drop for Folder {
 
 fn image(gzip: bool) -> Image {
     let mut layer = Layer::new();
-    let this = std::env::current_exe().unwrap();
-    layer.file("/usr/bin/it", Content::Host(this), 0o755).unwrap();
-    layer.file("/etc/hello", Content::Bytes(b"hello\n".to_vec()), 0o644).unwrap();
-    layer.symlink("/bin", "usr/bin").unwrap();
+    let this = std::env::current_exe().expect("this program");
+    layer.file("/usr/bin/it", Content::Host(this), 0o755).expect("a file of the host");
+    layer.file("/etc/hello", Content::Bytes(b"hello\n".to_vec()), 0o644).expect("a file of bytes");
+    layer.symlink("/bin", "usr/bin").expect("a link");
     Image {
         entrypoint: vec!["/usr/bin/it".into(), "--list".into()],
         environment: [("HOME".into(), "/".into())].into(),
         user: "65532".into(),
         labels: [("org.opencontainers.image.title".into(), "it".into())].into(),
         gzip,
-        ..Image::new(Reference::new("ghcr.io/palisade-policy/it:0.1").unwrap(), layer)
+        ..Image::new(Reference::new("ghcr.io/palisade-policy/it:0.1").expect("a reference"), layer)
     }
 }
 
 fn files(tar: impl Read) -> BTreeMap<String, Vec<u8>> {
     let mut archive = tar::Archive::new(tar);
-    let entries = archive.entries().unwrap().map(|entry| {
-        let mut entry = entry.unwrap();
+    let entries = archive.entries().expect("a tar archive").map(|entry| {
+        let mut entry = entry.expect("an entry");
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        (entry.path().unwrap().display().to_string(), bytes)
+        entry.read_to_end(&mut bytes).expect("its bytes");
+        (entry.path().expect("its path").display().to_string(), bytes)
     });
     entries.collect()
 }
 
 /// The blob that a descriptor is of, which must have the descriptor's size and digest.
 fn blob<'a>(files: &'a BTreeMap<String, Vec<u8>>, descriptor: &Value) -> &'a [u8] {
-    let digest = descriptor["digest"].as_str().unwrap();
+    let digest = descriptor["digest"].as_str().expect("a digest");
     let bytes = &files[&format!("blobs/{}", digest.replace(':', "/"))];
     assert_eq!(descriptor["size"], bytes.len());
     assert_eq!(digest, sha256(bytes));

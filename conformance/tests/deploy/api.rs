@@ -30,7 +30,8 @@ fn apply(server: &ApiServer, manifest: &str) -> Result<String, String> {
 
 /// Without the namespace there is nowhere to put the rest.
 fn install(server: &ApiServer) -> String {
-    apply(server, &fs::read_to_string(deploy().join("palisade.yaml")).unwrap()).unwrap()
+    apply(server, &fs::read_to_string(deploy().join("palisade.yaml")).expect("the manifest"))
+        .expect("applied")
 }
 
 #[test]

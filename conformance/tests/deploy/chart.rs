@@ -9,10 +9,10 @@ fn must_be(file: &str, arguments: &[&str]) {
     all.extend(arguments);
     let output = helm(&all);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let rendered = String::from_utf8(output.stdout).unwrap();
-    let kept = fs::read_to_string(deploy().join(file)).unwrap();
+    let rendered = String::from_utf8(output.stdout).expect("text");
+    let kept = fs::read_to_string(deploy().join(file)).expect("a file of deploy/");
     let line = rendered.lines().zip(kept.lines()).position(|(rendered, kept)| rendered != kept);
-    let program = conformance::cluster::helm().unwrap();
+    let program = conformance::cluster::helm().expect("helm");
     assert!(
         rendered == kept,
         "deploy/{file} is not what the chart renders, first in line {}; in deploy/: {} {} > {file}",

@@ -21,8 +21,8 @@ fn deploy() -> PathBuf {
 
 /// Runs Helm in deploy/.
 fn helm(arguments: &[&str]) -> Output {
-    let program = conformance::cluster::helm().unwrap();
-    Command::new(program).args(arguments).current_dir(deploy()).output().unwrap()
+    let program = conformance::cluster::helm().expect("helm");
+    Command::new(program).args(arguments).current_dir(deploy()).output().expect("helm runs")
 }
 
 /// What the chart makes with these `--set-json` values.

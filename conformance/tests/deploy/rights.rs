@@ -24,9 +24,9 @@ const PARTS: [(&str, &str); 8] = [
 ];
 
 fn installed(name: &str) -> ApiServer {
-    let server = ApiServer::start_with(name, super::PRIVILEGED).unwrap();
+    let server = ApiServer::start_with(name, super::PRIVILEGED).expect("an API server");
     let file = deploy().join("palisade.yaml");
-    server.kubectl(&["apply", "--server-side", "--filename", &file.to_string_lossy()], "").unwrap();
+    server.kubectl(&["apply", "--server-side", "--filename", &file.to_string_lossy()], "").expect("applied");
     server
 }
 

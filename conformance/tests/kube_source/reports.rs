@@ -85,10 +85,7 @@ fn people_are_told_of_ports_that_nobody_has_and_of_repairs() {
     let _daemon = Daemon::start(&ground);
     let told = Instant::now();
 
-    ground
-        .netns()
-        .exec(&["nft", "flush", "chain", "inet", "palisade", "forward"])
-        .expect("a foreign change");
+    ground.netns().exec(&["nft", "flush", "chain", "inet", "palisade", "forward"]).expect("a foreign change");
     eventually("the repair is told", || {
         events(&ground, "default")
             .iter()
