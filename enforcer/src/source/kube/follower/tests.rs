@@ -121,7 +121,7 @@ fn word(news: &News) -> String {
 
 /// What is told of the objects themselves.
 fn objects(told: &[String]) -> Vec<&str> {
-    let others = ["NamespacesAt", "Restarted", "Recovered", "trouble"];
+    let others = ["NamespacesAt", "PoliciesAt", "Restarted", "Recovered", "trouble"];
     told.iter()
         .map(String::as_str)
         .filter(|word| !others.iter().any(|other| word.starts_with(other)))
