@@ -80,7 +80,7 @@ impl Authority {
             "ca.crt",
             "-CAkey",
             "ca.key",
-            "-CAcreateserial",
+            // No file of serial numbers: several certificates are signed at once, and without one openssl takes random ones.
             "-days",
             DAYS,
             "-out",
