@@ -13,6 +13,8 @@ pub mod demo;
 pub mod enforced;
 pub mod image;
 pub mod lab;
+pub mod log_tail;
+pub mod policyctl_run;
 pub mod probe;
 pub mod scenario;
 pub mod suite;

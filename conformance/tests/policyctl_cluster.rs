@@ -1,13 +1,11 @@
 //! `policyctl` on a real cluster that Palisade was installed in: its nodes are reached through the API server's port-forward.
 
-use conformance::cluster::{Cluster, Engine, Families, Options, agnhost_image};
-use policyctl::{
-    cli::{self, Styles},
-    style::Style,
+use conformance::{
+    cluster::{Cluster, Engine, Families, Options, agnhost_image},
+    policyctl_run::{self, Ran},
 };
 use serde_json::{Value, json};
 use std::{
-    ffi::OsString,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -16,31 +14,11 @@ use std::{
 /// How long something may take that takes a moment.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Ran {
-    code: u8,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
-    }
-}
-
 /// Runs `policyctl` as the administrator, on the control plane.
 fn policyctl(cluster: &Cluster, line: &str) -> Ran {
-    let styles = Styles { out: Style::plain(), err: Style::plain() };
     let config = cluster.kubeconfig().display().to_string();
-    let words = ["policyctl", "--kubeconfig", &config].into_iter().chain(line.split(' '));
-    let words: Vec<OsString> = words.map(Into::into).collect();
-    let ran = cluster.control_plane().enter(|| {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = cli::run(words, styles, &mut out, &mut err);
-        let text = |bytes| String::from_utf8(bytes).expect("it is text");
-        Ran { code: exit.code(), out: text(out), err: text(err) }
-    });
-    ran.expect("the control plane's namespace")
+    let words = ["--kubeconfig", &config].into_iter().chain(line.split(' '));
+    policyctl_run::policyctl(cluster.control_plane(), words).expect("the control plane's namespace")
 }
 
 fn apply(cluster: &Cluster, object: &Value) {

@@ -136,11 +136,8 @@ impl ApiServer {
     /// # Errors
     /// [`LabError::Command`](crate::lab::LabError::Command) with its standard error.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String, ClusterError> {
-        let (program, config) = (self.binaries.path("kubectl"), self.claim.dir().join("admin.conf"));
-        let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
-        let all: Vec<&str> =
-            [&*program, "--kubeconfig", &config].into_iter().chain(arguments.iter().copied()).collect();
-        Ok(self.netns.exec_with(&all, input)?)
+        let config = self.claim.dir().join("admin.conf");
+        Ok(self.binaries.kubectl(&self.netns, &config, arguments, input)?)
     }
 
     /// Leaves both up when this process ends. Gives the id for [`ownership::remove`].

@@ -1,7 +1,8 @@
 //! The servers of an API server alone.
 
 use super::{ClusterError, build};
-use std::path::PathBuf;
+use crate::lab::{LabError, Netns};
+use std::path::{Path, PathBuf};
 
 /// A folder with every component of Kubernetes, and etcd, under its usual name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,5 +25,20 @@ impl Binaries {
     #[must_use]
     pub fn path(&self, server: &str) -> PathBuf {
         self.dir.join(server)
+    }
+
+    /// Runs kubectl in a namespace, with `input` on its standard input; gives its standard output.
+    pub(super) fn kubectl(
+        &self,
+        netns: &Netns,
+        kubeconfig: &Path,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<String, LabError> {
+        let (program, kubeconfig) = (self.path("kubectl"), kubeconfig.to_string_lossy());
+        netns.exec_with(
+            &[&[&*program.to_string_lossy(), "--kubeconfig", &kubeconfig], arguments].concat(),
+            input,
+        )
     }
 }

@@ -86,11 +86,7 @@ impl ControlPlane<'_> {
 
     /// Runs kubectl as administrator.
     fn kubectl(&self, arguments: &[&str]) -> Result<String, ClusterError> {
-        let (program, config) = (self.binaries.path("kubectl"), self.dir.join("admin.conf"));
-        let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
-        let all: Vec<&str> =
-            [&*program, "--kubeconfig", &config].into_iter().chain(arguments.iter().copied()).collect();
-        Ok(self.netns.exec(&all)?)
+        Ok(self.binaries.kubectl(self.netns, &self.dir.join("admin.conf"), arguments, "")?)
     }
 
     fn kubeconfig(&self, identity: Identity<'_>) -> Result<PathBuf, ClusterError> {

@@ -1,6 +1,6 @@
 //! What can go wrong while servers are built, started or asked.
 
-use crate::lab::LabError;
+use crate::{lab::LabError, log_tail::last_lines};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -118,6 +118,5 @@ pub(super) fn tail_of(log: &Path) -> String {
 
 /// The last lines of a log, for an error.
 pub(super) fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().rev().take(12).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    last_lines(text, 12)
 }

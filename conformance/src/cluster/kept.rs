@@ -25,9 +25,7 @@ impl Kept {
     /// # Errors
     /// The labs' folder cannot be read.
     pub fn find(name: &str) -> Result<Option<Self>, ClusterError> {
-        let prefix = format!("pal-{name}-");
-        let is_it = |id: &String| id.strip_prefix(&prefix).is_some_and(|number| !number.contains('-'));
-        Ok(ownership::kept()?.into_iter().find(is_it).map(|id| Self { id }))
+        Ok(ownership::kept_of(name)?.into_iter().next().map(|id| Self { id }))
     }
 
     /// Its network namespace: everything that shall reach it runs there.
@@ -55,16 +53,8 @@ impl Kept {
     /// # Errors
     /// What kubectl says: it is not.
     pub fn require_ready(&self) -> Result<(), ClusterError> {
-        let (kubectl, config) = (self.kubectl()?, self.kubeconfig());
-        let words = [
-            &*kubectl.to_string_lossy(),
-            "--kubeconfig",
-            &config.to_string_lossy(),
-            "get",
-            "--raw",
-            "/readyz",
-        ];
-        self.netns().exec(&words)?;
+        let ask = ["get", "--raw", "/readyz"];
+        Binaries::ensure()?.kubectl(&self.netns(), &self.kubeconfig(), &ask, "")?;
         Ok(())
     }
 

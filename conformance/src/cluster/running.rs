@@ -274,11 +274,7 @@ impl Cluster {
     /// # Errors
     /// As [`Self::kubectl`].
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, ClusterError> {
-        let (program, config) = (self.program("kubectl"), self.kubeconfig());
-        let (program, config) = (program.to_string_lossy(), config.to_string_lossy());
-        let all: Vec<&str> =
-            [&*program, "--kubeconfig", &config].into_iter().chain(arguments.iter().copied()).collect();
-        Ok(self.control_plane.exec_with(&all, input)?)
+        Ok(self.binaries.kubectl(&self.control_plane, &self.kubeconfig(), arguments, input)?)
     }
 
     /// Leaves it up when this process ends; [`Self::find`] finds it.
@@ -299,10 +295,8 @@ impl Cluster {
     /// # Errors
     /// The labs' folder or the cluster's own notes cannot be read.
     pub fn find(name: &str) -> Result<Option<Self>, ClusterError> {
-        let prefix = format!("pal-{name}-");
-        let is_it = |id: &String| id.strip_prefix(&prefix).is_some_and(|number| !number.contains('-'));
-        let mut dirs =
-            ownership::kept()?.into_iter().filter(is_it).map(|id| Path::new(ownership::STATE_DIR).join(id));
+        let ids = ownership::kept_of(name)?.into_iter();
+        let mut dirs = ids.map(|id| Path::new(ownership::STATE_DIR).join(id));
         let Some(dir) = dirs.find(|dir| dir.join(FILE).exists()) else { return Ok(None) };
         let saved = Saved::read(&dir)?;
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();

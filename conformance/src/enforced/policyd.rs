@@ -1,6 +1,9 @@
 //! One node's `policyd`: the real program in the node's network namespace.
 
-use crate::lab::{LabError, Netns, Node};
+use crate::{
+    lab::{LabError, Netns, Node},
+    log_tail::last_lines,
+};
 use serde::Deserialize;
 use std::{
     env, fs,
@@ -251,9 +254,7 @@ impl Policyd {
     }
 
     fn last_lines(&self) -> String {
-        let log = self.log();
-        let lines: Vec<_> = log.lines().rev().take(8).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        last_lines(&self.log(), 8)
     }
 
     /// A place in its log, for [`Self::commits_since`].

@@ -143,6 +143,13 @@ pub fn kept() -> Result<Vec<String>, LabError> {
     Ok(labs()?.into_iter().filter(|id| Path::new(STATE_DIR).join(id).join(KEPT).exists()).collect())
 }
 
+/// Those of [`kept`] that were claimed under this name; a longer name that begins with it is another.
+pub(crate) fn kept_of(name: &str) -> Result<Vec<String>, LabError> {
+    let prefix = format!("pal-{name}-");
+    let is_it = |id: &String| id.strip_prefix(&prefix).is_some_and(|number| !number.contains('-'));
+    Ok(kept()?.into_iter().filter(is_it).collect())
+}
+
 /// Removes a lab by its id: namespaces, the processes in them, files. A lab that is not there is no error.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! The upstream NetworkPolicy specs (k8s.io/kubernetes/test/e2e/network/netpol).
 
 use super::{Run, Spec, SuiteError};
-use crate::cluster::{Cluster, ClusterError, NetpolPrograms};
+use crate::{
+    cluster::{Cluster, ClusterError, NetpolPrograms},
+    log_tail::last_lines,
+};
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
@@ -79,28 +82,28 @@ pub fn run(
         .stderr(file)
         .process_group(0);
     let mut child = command.spawn().map_err(ClusterError::io("ginkgo"))?;
-    let mut seen = Vec::<Spec>::new();
-    let (status, expected) = loop {
+    let (mut size, mut told) = (0, 0);
+    let (status, expected, specs) = loop {
         // Asked before the file is read, so that what was written last is read too.
         let ended = child.try_wait().map_err(ClusterError::io("ginkgo"))?;
-        let (expected, specs) = read(&fs::read_to_string(&log).unwrap_or_default());
-        for spec in specs.into_iter().skip(seen.len()) {
-            say(&spec, expected);
-            seen.push(spec);
+        let now = fs::metadata(&log).map_err(error(&log))?.len();
+        if ended.is_none() && now == size {
+            thread::sleep(POLL);
+            continue;
         }
-        match ended {
-            Some(status) => break (status, expected),
-            None => thread::sleep(POLL),
+        size = now;
+        let (expected, specs) = read(&fs::read_to_string(&log).unwrap_or_default());
+        specs.iter().skip(told).for_each(|spec| say(spec, expected));
+        told = specs.len();
+        if let Some(status) = ended {
+            break (status, expected, specs);
         }
     };
-    let begun = seen.len();
-    if begun == 0 || begun != expected {
-        let text = fs::read_to_string(&log).unwrap_or_default();
-        let last: Vec<&str> = text.lines().rev().take(20).collect();
-        let tail = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-        return Err(SuiteError::Ended { status: status.to_string(), seen: begun, expected, tail });
+    if specs.is_empty() || specs.len() != expected {
+        let tail = last_lines(&fs::read_to_string(&log).unwrap_or_default(), 20);
+        return Err(SuiteError::Ended { status: status.to_string(), seen: specs.len(), expected, tail });
     }
-    Ok(Run { options: cluster.options().clone(), specs: seen, took: begin.elapsed() })
+    Ok(Run { options: cluster.options().clone(), specs, took: begin.elapsed() })
 }
 
 #[cfg(test)]

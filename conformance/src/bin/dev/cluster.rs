@@ -3,8 +3,11 @@
 mod api_only;
 
 use clap::builder::RangedU64ValueParser;
-use conformance::cluster::{
-    Cluster, ClusterError, ClusterNode, Engine, Families, Kept, Options as Wanted, ProxyMode, WORKERS,
+use conformance::{
+    cluster::{
+        Cluster, ClusterError, ClusterNode, Engine, Families, Kept, Options as Wanted, ProxyMode, WORKERS,
+    },
+    log_tail::last_lines,
 };
 use std::{
     fs,
@@ -234,13 +237,9 @@ fn logs(cluster: &Cluster, part: &str, lines: usize) -> Result<bool, ClusterErro
         }
         any = true;
         let text = fs::read(&path).map_err(ClusterError::io(path.display().to_string()))?;
-        let text = String::from_utf8_lossy(&text);
-        let mut last: Vec<&str> = text.lines().rev().take(lines).collect();
-        last.reverse();
+        let last = last_lines(&String::from_utf8_lossy(&text), lines);
         println!("==> {name}: {}", path.display());
-        for line in last {
-            println!("{line}");
-        }
+        last.lines().for_each(|line| println!("{line}"));
         io::stdout().flush().map_err(ClusterError::io("standard output"))?;
     }
     if !any {

@@ -6,43 +6,13 @@ mod status;
 mod verbs;
 
 use super::ground::Ground;
-use policyctl::{
-    cli::{self, Styles},
-    style::Style,
-};
+use conformance::policyctl_run::{self, Ran};
 use serde_json::{Value, json};
-use std::{ffi::OsString, path::Path};
-
-/// What a run said, and how it ended.
-struct Ran {
-    code: u8,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
-    }
-
-    /// What was said about errors, in one line: messages are wrapped at the terminal's width.
-    fn said(&self) -> String {
-        self.err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
-    }
-}
+use std::path::Path;
 
 /// Runs `policyctl` in the API server's namespace.
 fn policyctl(ground: &Ground, words: &[&str]) -> Ran {
-    let styles = Styles { out: Style::plain(), err: Style::plain() };
-    let words: Vec<OsString> =
-        std::iter::once("policyctl").chain(words.iter().copied()).map(Into::into).collect();
-    let ran = ground.netns().enter(|| {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = cli::run(words, styles, &mut out, &mut err);
-        let text = |bytes| String::from_utf8(bytes).expect("it is text");
-        Ran { code: exit.code(), out: text(out), err: text(err) }
-    });
-    ran.expect("the namespace")
+    policyctl_run::policyctl(ground.netns(), words.iter().copied()).expect("the namespace")
 }
 
 /// The same with a kubeconfig, and words that are split at spaces.
