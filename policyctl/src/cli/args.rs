@@ -1,8 +1,10 @@
 //! Verbs and flags.
 
-use crate::{input::Source, matrix::Granularity};
+use super::CliError;
+use crate::{input::Source, matrix::Granularity, yaml};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use std::{ffi::OsString, path::Path};
+use serde_json::Value;
+use std::{ffi::OsString, io::Write, path::Path};
 
 /// What NetworkPolicies allow, why, and what to change
 ///
@@ -234,6 +236,23 @@ pub(super) enum Structured {
     Json,
     /// For programs and people
     Yaml,
+}
+
+impl Structured {
+    /// Writes an answer in this form; only that form is made.
+    pub(super) fn write(
+        self,
+        out: &mut dyn Write,
+        text: impl FnOnce(&mut dyn Write) -> Result<(), CliError>,
+        json: impl FnOnce() -> Value,
+    ) -> Result<(), CliError> {
+        match self {
+            Self::Table => text(out)?,
+            Self::Json => writeln!(out, "{:#}", json())?,
+            Self::Yaml => write!(out, "{}", yaml::to_yaml(&json()))?,
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -2,16 +2,11 @@
 
 mod kernel;
 
-use super::{
-    CliError, Exit, Session,
-    args::{ExplainArgs, Structured},
-    names,
-};
+use super::{CliError, Exit, Session, args::ExplainArgs, names};
 use crate::{
     explain::{self, Answer, Explanation, Question},
     fix::{self, Goal},
     live::walk,
-    yaml,
 };
 use std::io::Write;
 
@@ -37,20 +32,19 @@ pub(super) fn run(session: &mut Session, args: &ExplainArgs, out: &mut dyn Write
         }
         value
     };
-    match args.output {
-        Structured::Table if session.common.quiet => {
+    let text = |out: &mut dyn Write| {
+        if session.common.quiet {
             writeln!(out, "{}", explanation.verdict.word().to_uppercase())?;
+            return Ok(());
         }
-        Structured::Table => {
-            write!(out, "{}", explain::text(snapshot, &explanation, session.style))?;
-            if let Some(walks) = &walks {
-                let policies = session.live.as_ref().map(|live| &*live.policies);
-                write!(out, "{}", walk::text(walks, policies, session.style))?;
-            }
+        write!(out, "{}", explain::text(snapshot, &explanation, session.style))?;
+        if let Some(walks) = &walks {
+            let policies = session.live.as_ref().map(|live| &*live.policies);
+            write!(out, "{}", walk::text(walks, policies, session.style))?;
         }
-        Structured::Json => writeln!(out, "{:#}", json())?,
-        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&json()))?,
-    }
+        Ok(())
+    };
+    args.output.write(out, text, json)?;
     let disagree = walks.iter().flatten().any(|walk| !walk.agrees());
     Ok(if disagree { Exit::Unreachable } else { explanation.verdict.into() })
 }

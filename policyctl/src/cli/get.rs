@@ -2,12 +2,8 @@
 
 use super::{CliError, Exit, Session, args::Structured, error::report, nodes::AgentArgs, progress::Progress};
 use crate::{
-    live::{
-        Agent,
-        listing::{self, Listing, Programs},
-    },
+    live::listing::{self, Listing, Programs},
     style::Style,
-    yaml,
 };
 use clap::Args;
 use std::{collections::BTreeMap, io::Write};
@@ -41,10 +37,7 @@ pub(super) fn run(
     let mut exit = Exit::Allowed;
     if session.live.is_some() || args.agents.is_given() {
         let agents = args.agents.agents(session)?;
-        let chosen: Vec<&Agent> = match &args.node {
-            Some(node) => vec![agents.of_node(node)?],
-            None => agents.all().iter().collect(),
-        };
+        let chosen = agents.chosen(args.node.as_deref())?;
         let progress = Progress::nodes(chosen.len());
         let answers = agents.programs(&chosen, || progress.step());
         drop(progress);
@@ -59,10 +52,10 @@ pub(super) fn run(
         }
     }
     let listing = Listing::new(&session.snapshot, &programs, session.namespace(), args.node.as_deref());
-    match args.output {
-        Structured::Table => write!(out, "{}", listing::text(&listing, session.style))?,
-        Structured::Json => writeln!(out, "{:#}", listing::json(&listing, &programs))?,
-        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&listing::json(&listing, &programs)))?,
-    }
+    args.output.write(
+        out,
+        |out| Ok(write!(out, "{}", listing::text(&listing, session.style))?),
+        || listing::json(&listing, &programs),
+    )?;
     Ok(exit)
 }

@@ -4,10 +4,7 @@ use super::{
     CliError, Exit, Styles,
     args::{Common, Structured},
 };
-use crate::{
-    live::{Connection, status},
-    yaml,
-};
+use crate::live::{Connection, status};
 use clap::Args;
 use jiff::Timestamp;
 use std::io::Write;
@@ -40,10 +37,10 @@ pub(super) fn run(
     }
     let marks = Connection::open(&common.access())?.marks()?;
     let status = status::Status::of(&marks, Timestamp::now());
-    match args.output {
-        Structured::Table => write!(out, "{}", status::text(&status, styles.out))?,
-        Structured::Json => writeln!(out, "{:#}", status::json(&status))?,
-        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&status::json(&status)))?,
-    }
+    args.output.write(
+        out,
+        |out| Ok(write!(out, "{}", status::text(&status, styles.out))?),
+        || status::json(&status),
+    )?;
     Ok(if status.is_all_live() { Exit::Allowed } else { Exit::Unsure })
 }

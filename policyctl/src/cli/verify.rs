@@ -13,7 +13,6 @@ use crate::{
         proof::{self, Proof},
     },
     style::Tone,
-    yaml,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -49,17 +48,14 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let agents = args.agents.agents(session)?;
-    let chosen: Vec<&Agent> = match &args.node {
-        Some(node) => vec![agents.of_node(node)?],
-        None => agents.all().iter().collect(),
-    };
+    let chosen = agents.chosen(args.node.as_deref())?;
     let outcomes = prove(session, &agents, &chosen)?;
     let unguarded = if args.node.is_none() { unguarded(session, &agents) } else { Vec::new() };
-    match args.output {
-        Structured::Table => table(session, &outcomes, &unguarded, out)?,
-        Structured::Json => writeln!(out, "{:#}", document(session, &outcomes, &unguarded))?,
-        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&document(session, &outcomes, &unguarded)))?,
-    }
+    args.output.write(
+        out,
+        |out| table(session, &outcomes, &unguarded, out),
+        || document(session, &outcomes, &unguarded),
+    )?;
     out.flush()?;
     session.tell(err)?;
     Ok(if is_equal(&outcomes, &unguarded) { session.exit(Exit::Allowed) } else { Exit::Unreachable })

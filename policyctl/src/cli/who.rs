@@ -2,10 +2,10 @@
 
 use super::{
     CliError, Exit, Session,
-    args::{Structured, WhoArgs, WhoQuestion},
+    args::{WhoArgs, WhoQuestion},
     names,
 };
-use crate::{who, yaml};
+use crate::who;
 use std::io::Write;
 
 pub(super) fn run(session: &Session, args: &WhoArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
@@ -18,10 +18,6 @@ pub(super) fn run(session: &Session, args: &WhoArgs, out: &mut dyn Write) -> Res
         }
     };
     let found = found.map_err(|error| session.no_end(error.into()))?;
-    match args.output {
-        Structured::Table => write!(out, "{}", found.text(session.style))?,
-        Structured::Json => writeln!(out, "{:#}", found.json())?,
-        Structured::Yaml => write!(out, "{}", yaml::to_yaml(&found.json()))?,
-    }
+    args.output.write(out, |out| Ok(write!(out, "{}", found.text(session.style))?), || found.json())?;
     Ok(Exit::Allowed)
 }

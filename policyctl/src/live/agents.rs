@@ -154,6 +154,17 @@ impl Agents {
         })
     }
 
+    /// The one of a node, or all of them.
+    ///
+    /// # Errors
+    /// As [`Self::of_node`].
+    pub fn chosen(&self, node: Option<&str>) -> Result<Vec<&Agent>, LiveError> {
+        match node {
+            Some(node) => Ok(vec![self.of_node(node)?]),
+            None => Ok(self.all.iter().collect()),
+        }
+    }
+
     /// What the kernels of some nodes hold, in the order in which they are given. `done` is told after each.
     pub fn kernels(&self, of: &[&Agent], done: impl FnMut()) -> Vec<Result<Readback, LiveError>> {
         self.ask(of, "/v1/kernel", done)
