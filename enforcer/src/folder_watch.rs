@@ -197,6 +197,15 @@ impl FolderWatch {
     }
 }
 
+/// What is in a folder; one that is not there has nothing in it.
+pub(crate) fn paths_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
 /// A regular file that was just made is closed later; a link is whole at once.
 fn is_being_written(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && m.nlink() == 1)

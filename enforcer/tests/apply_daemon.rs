@@ -1,6 +1,5 @@
 //! The loop with a kernel in memory: what it is told ends up there, together and in time.
 
-use compiler::config::{Established, UnknownPods};
 use enforcer::{
     apply::{Daemon, Input, Question},
     nft::fake::{Fake, Fault},
@@ -36,16 +35,8 @@ struct Loop {
 
 impl Loop {
     fn start(changes: Vec<Change>) -> Self {
-        let settings = Settings {
-            node: "w1".into(),
-            pod_interfaces: Vec::new(),
-            overlay_ports: Vec::new(),
-            established: Established::Recheck,
-            unknown_pods: UnknownPods::Drop,
-            bridge_family: true,
-        };
         let (kernel, metrics) = (Fake::new(), Arc::new(Metrics::new()));
-        let tracker = Tracker::new(settings);
+        let tracker = Tracker::new(Settings::new("w1"));
         let mut daemon = Daemon::new(kernel.clone(), tracker, Facts::default(), changes, metrics.clone());
         daemon.start().expect("the first revision");
         let (inputs, receiver) = channel();

@@ -184,7 +184,8 @@ impl<B: Backend> Daemon<B> {
     }
 
     fn turn(&mut self, inputs: &Receiver<Input>) -> ControlFlow<()> {
-        let others = [self.keeper.as_ref().and_then(Keeper::due), self.telling.next()];
+        let others =
+            [self.keeper.as_ref().and_then(Keeper::due), self.telling.next().filter(|_| self.is_idle())];
         let next = others.into_iter().flatten().fold(self.schedule.next(), Instant::min);
         match inputs.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(input) => {
@@ -201,8 +202,16 @@ impl<B: Backend> Daemon<B> {
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(&self.cluster, Instant::now());
         }
-        self.telling.look(&self.cluster, Instant::now());
+        // It may take a millisecond, for which no change shall wait.
+        if self.is_idle() {
+            self.telling.look(&self.cluster, Instant::now());
+        }
         ControlFlow::Continue(())
+    }
+
+    /// Nothing waits to be committed.
+    fn is_idle(&self) -> bool {
+        self.batch.events == 0
     }
 
     fn take(&mut self, input: Input) -> ControlFlow<()> {
@@ -220,7 +229,7 @@ impl<B: Backend> Daemon<B> {
                 self.take_host(update, seen);
             }
             Input::PoliciesAt(version) => {
-                let in_force = self.batch.events == 0 && self.engine.is_healthy() && !self.provisional;
+                let in_force = self.is_idle() && self.engine.is_healthy() && !self.provisional;
                 self.telling.policies_at(version, in_force);
             }
             Input::Foreign => self.schedule.foreign(Instant::now()),

@@ -1,7 +1,7 @@
 //! The folders of libcni's results, read once and then file by file as they change.
 
 use super::cni::{self, Attachment, CniError};
-use crate::folder_watch::Seen;
+use crate::folder_watch::{Seen, paths_in};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -98,14 +98,6 @@ impl CniCache {
 fn stamp(path: &Path) -> io::Result<Stamp> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
-}
-
-fn paths_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(e),
-    }
 }
 
 #[cfg(test)]

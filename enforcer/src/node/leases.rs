@@ -4,7 +4,7 @@
 //! sandbox's id and the name of its interface; it is made once the veth exists and before `eth0` has the address, and it is
 //! the first thing that CNI DEL takes away. The files outlive reboots and failed ADDs, so that a lease alone is nobody's.
 
-use crate::folder_watch::Seen;
+use crate::folder_watch::{Seen, paths_in};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs, io,
@@ -102,23 +102,10 @@ impl Leases {
 
 /// Every file in a folder of the folder.
 fn leases_in(folder: &Path) -> io::Result<HashSet<PathBuf>> {
-    let networks = match fs::read_dir(folder) {
-        Ok(entries) => entries.collect::<io::Result<Vec<_>>>()?,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
-        Err(e) => return Err(e),
-    };
     let mut files = HashSet::new();
-    for network in networks.into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        match fs::read_dir(&network) {
-            Ok(entries) => {
-                for entry in entries {
-                    files.insert(entry?.path());
-                }
-            }
-            // It went while we looked.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
+    for network in paths_in(folder)?.into_iter().filter(|path| path.is_dir()) {
+        // It may go while we look.
+        files.extend(paths_in(&network)?);
     }
     Ok(files)
 }

@@ -32,6 +32,21 @@ pub struct Settings {
     pub bridge_family: bool,
 }
 
+impl Settings {
+    /// Everything is found, on a kernel that has all.
+    #[must_use]
+    pub fn new(node: &str) -> Self {
+        Self {
+            node: node.into(),
+            pod_interfaces: Vec::new(),
+            overlay_ports: Vec::new(),
+            established: Established::default(),
+            unknown_pods: UnknownPods::default(),
+            bridge_family: true,
+        }
+    }
+}
+
 /// What has changed since the last reading.
 #[derive(Debug, Default)]
 pub struct Update {
@@ -200,14 +215,7 @@ mod tests {
     use policy_model::object::{Node, ObjectKey};
 
     fn tracker() -> Tracker {
-        Tracker::new(Settings {
-            node: "w1".into(),
-            pod_interfaces: Vec::new(),
-            overlay_ports: Vec::new(),
-            established: Established::Recheck,
-            unknown_pods: UnknownPods::Drop,
-            bridge_family: true,
-        })
+        Tracker::new(Settings::new("w1"))
     }
 
     fn host(bridge: &str) -> Facts {

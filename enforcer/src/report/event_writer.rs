@@ -3,34 +3,26 @@
 use super::{
     Event, Identity, Regarding,
     api::{Api, Place},
+    attempts::Attempts,
     event::Count,
     ledger::Ledger,
 };
-use crate::{
-    observe::metrics::Metrics,
-    source::kube::{Backoff, Fault},
-};
+use crate::{observe::metrics::Metrics, source::kube::Fault};
 use k8s_openapi::jiff::Timestamp;
-use std::{
-    future::pending,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::pending, sync::Arc, time::Instant};
 use tokio::{
     sync::mpsc::Receiver,
     time::{sleep, sleep_until},
 };
-use tracing::{info, warn};
 
-/// What an API server forbids it may allow some day.
-const FORBIDDEN: Duration = Duration::from_secs(300);
+/// As RBAC names it.
+const RESOURCE: &str = "events";
 
 /// Until nobody tells any more.
 pub(super) async fn run(metrics: Arc<Metrics>, api: Api, identity: Identity, mut events: Receiver<Event>) {
     let node = &*identity.node;
     let mut ledger = Ledger::new(node, Instant::now());
-    let mut backoff = Backoff::default();
-    let mut said: Option<String> = None;
+    let mut attempts = Attempts::new(RESOURCE, "Events", metrics.clone());
     loop {
         let next = ledger.next();
         let wait = async {
@@ -54,36 +46,23 @@ pub(super) async fn run(metrics: Arc<Metrics>, api: Api, identity: Identity, mut
             match write(&api, node, &name, &event, count).await {
                 Ok(()) => {
                     metrics.count_event("written");
-                    backoff.reset();
+                    attempts.succeeded();
                     ledger.written(&name, Instant::now());
-                    if said.take().is_some() {
-                        info!("Events are written again");
-                    }
                 }
                 Err(fault) => {
-                    metrics.count_report_failure("events");
-                    let text = fault.to_string();
-                    if said.as_ref() != Some(&text) {
-                        let help = match &fault {
-                            Fault::Forbidden { .. } => {
-                                "grant the verbs create and patch on events in API group \"\" by a ClusterRole".into()
-                            }
-                            fault => fault.help(),
-                        };
-                        warn!(help, "Events cannot be written, policies are enforced all the same: {text}");
-                        said = Some(text);
-                    }
-                    let wait = match &fault {
-                        Fault::Forbidden { .. } => FORBIDDEN,
-                        fault => backoff.wait(fault.retry_after()),
-                    };
+                    let wait = attempts.failed(&fault, help(&fault));
                     ledger.failed(&name, Instant::now() + wait);
-                    // Whatever it is, the others suffer from it too.
-                    sleep(backoff.wait(None)).await;
+                    sleep(attempts.pause()).await;
                 }
             }
         }
     }
+}
+
+/// What to do where the fault itself does not say it.
+fn help(fault: &Fault) -> Option<String> {
+    let words = "grant the verbs create and patch on events in API group \"\" by a ClusterRole";
+    matches!(fault, Fault::Forbidden { .. }).then(|| words.into())
 }
 
 async fn write(api: &Api, node: &str, name: &str, event: &Event, count: Count) -> Result<(), Fault> {
@@ -101,5 +80,5 @@ async fn write(api: &Api, node: &str, name: &str, event: &Event, count: Count) -
     };
     let path = format!("/api/v1/namespaces/{}/events", event.namespace());
     let body = event.to_json(node, uid.as_deref(), count);
-    api.apply(&Place { resource: "events", path }, name, &body).await.map(drop)
+    api.apply(&Place { resource: RESOURCE, path }, name, &body).await.map(drop)
 }

@@ -7,6 +7,7 @@
 //! ```
 
 mod api;
+mod attempts;
 mod event;
 mod event_writer;
 mod ledger;

@@ -3,11 +3,12 @@
 use super::{
     Event, Identity, Shared, Status,
     api::{Api, Place},
+    attempts::Attempts,
     rate::Rate,
 };
 use crate::{
     apply::{Input, Question},
-    source::kube::{Backoff, Fault},
+    source::kube::Fault,
 };
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,14 +21,12 @@ use tokio::{
     sync::oneshot,
     time::{sleep, sleep_until, timeout},
 };
-use tracing::{error, info, warn};
+use tracing::error;
 
 const RENEW: Duration = Duration::from_secs(15);
 const LASTS: u32 = 60;
 /// Not more often than this, however often the state changes.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What an API server forbids it may allow some day.
-const FORBIDDEN: Duration = Duration::from_secs(300);
 /// The loop answers between two commits.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -47,7 +46,6 @@ struct Writer {
     /// The version that the API server gave the last writing.
     version: Option<String>,
     since: Timestamp,
-    said: Option<String>,
     is_contested: bool,
 }
 
@@ -65,28 +63,24 @@ pub(super) async fn run(shared: Arc<Shared>, api: Api, identity: Identity, input
         rate: Rate::default(),
         version: None,
         since: Timestamp::now(),
-        said: None,
         is_contested: false,
     };
-    let mut backoff = Backoff::default();
+    let mut attempts = Attempts::new(writer.place.resource, "this node's status", shared.metrics.clone());
     loop {
         let result = writer.write().await;
         let pause = match &result {
             Ok(()) => {
-                backoff.reset();
+                attempts.succeeded();
                 sleep(PAUSE).await;
                 RENEW - PAUSE
             }
-            Err(Fault::Forbidden { .. }) => FORBIDDEN,
-            Err(fault) => backoff.wait(fault.retry_after()).max(PAUSE),
+            Err(fault) => attempts.failed(fault, writer.help(fault)).max(PAUSE),
         };
-        let failed = result.is_err();
-        writer.say(result.err());
         let until = tokio::time::Instant::now() + pause;
         tokio::select! {
             () = sleep_until(until) => {}
             // After a failure its own time counts, not that of what has changed.
-            () = shared.changed.notified(), if !failed => {}
+            () = shared.changed.notified(), if result.is_ok() => {}
         }
     }
 }
@@ -168,38 +162,18 @@ impl Writer {
         }
     }
 
-    /// Each trouble once.
-    fn say(&mut self, fault: Option<Fault>) {
-        let Identity { node, namespace } = &self.identity;
+    /// What to do where the fault itself does not say it.
+    fn help(&self, fault: &Fault) -> Option<String> {
+        let namespace = &self.identity.namespace;
         match fault {
-            None => {
-                if self.said.take().is_some() {
-                    info!("this node's status is written again: Lease {namespace}/{node}");
-                }
-            }
-            Some(fault) => {
-                self.shared.metrics.count_report_failure(self.place.resource);
-                let text = fault.to_string();
-                if self.said.as_ref() != Some(&text) {
-                    let help = match &fault {
-                        Fault::Forbidden { .. } => format!(
-                            "grant the verbs create, get and patch on leases in API group \"coordination.k8s.io\" in \
-                             namespace {namespace} by a Role"
-                        ),
-                        Fault::Refused { code: 404, .. } => {
-                            format!(
-                                "make the namespace {namespace}, or give --namespace the one that policyd is in"
-                            )
-                        }
-                        fault => fault.help(),
-                    };
-                    warn!(
-                        help,
-                        "this node's status cannot be written, policies are enforced all the same: {text}"
-                    );
-                    self.said = Some(text);
-                }
-            }
+            Fault::Forbidden { .. } => Some(format!(
+                "grant the verbs create, get and patch on leases in API group \"coordination.k8s.io\" in namespace \
+                 {namespace} by a Role"
+            )),
+            Fault::Refused { code: 404, .. } => Some(format!(
+                "make the namespace {namespace}, or give --namespace the one that policyd is in"
+            )),
+            _ => None,
         }
     }
 }

@@ -29,6 +29,7 @@ struct Unmet {
 #[derive(Debug)]
 pub struct Survey {
     node: Arc<str>,
+    /// Policies with named ports, whosever they are.
     queue: Vec<ObjectKey>,
     /// Something has changed since the queue was filled.
     is_stale: bool,
@@ -65,9 +66,11 @@ impl Survey {
         if self.queue.is_empty() && self.is_stale {
             self.is_stale = false;
             self.before = std::mem::take(&mut self.found);
-            self.queue = self.mine(cluster);
+            let named = cluster.policies().filter(|policy| named_ports(policy).next().is_some());
+            self.queue = named.map(|policy| policy.key.clone()).collect();
         }
-        let policy = self.queue.pop().and_then(|key| cluster.policy(&key));
+        let policy = self.queue.pop().filter(|key| self.is_mine(cluster, key));
+        let policy = policy.and_then(|key| cluster.policy(&key));
         let unmet = policy.map(|policy| unmet(cluster, policy)).unwrap_or_default();
         let (again, new): (Vec<_>, Vec<_>) = unmet.into_iter().partition(|one| self.before.contains(one));
         // A second look, although nothing may change until then.
@@ -82,15 +85,11 @@ impl Survey {
             .collect()
     }
 
-    /// Policies with named ports that this node looks after.
-    fn mine(&self, cluster: &Cluster) -> Vec<ObjectKey> {
-        let weight = |node: &str, key: &ObjectKey| hash(&format!("{key} {node}"));
-        let is_mine = |key: &ObjectKey| {
-            let own = weight(&self.node, key);
-            cluster.nodes().filter(|node| weight(&node.name, key) < own).nth(WATCHERS - 1).is_none()
-        };
-        let named = cluster.policies().filter(|policy| named_ports(policy).next().is_some());
-        named.map(|policy| &policy.key).filter(|key| is_mine(key)).cloned().collect()
+    /// Whether this node looks after a policy.
+    fn is_mine(&self, cluster: &Cluster, key: &ObjectKey) -> bool {
+        let weight = |node: &str| hash(&format!("{key} {node}"));
+        let own = weight(&self.node);
+        cluster.nodes().filter(|node| weight(&node.name) < own).nth(WATCHERS - 1).is_none()
     }
 }
 

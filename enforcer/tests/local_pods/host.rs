@@ -1,7 +1,6 @@
 //! A network namespace with a pod bridge and veths, CNI's files in a folder, and the daemon's loop on the real kernel.
 
 use compiler::{
-    config::{Established, UnknownPods},
     delta::Delta,
     ir::{Family, Name},
 };
@@ -147,14 +146,6 @@ impl Host {
     pub(crate) fn start(name: &str, changes: Vec<Change>) -> Self {
         let dir = temporary(name);
         fs::create_dir_all(&dir).expect("a folder");
-        let settings = Settings {
-            node: "w1".into(),
-            pod_interfaces: Vec::new(),
-            overlay_ports: Vec::new(),
-            established: Established::Recheck,
-            unknown_pods: UnknownPods::Drop,
-            bridge_family: true,
-        };
         let (inputs, received) = channel();
         let hosts = inputs.clone();
         let report = move |facts, seen| hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok();
@@ -162,7 +153,7 @@ impl Host {
         let (sender, taken) = channel();
         let backend = Timed { kernel: Kernel::open().expect("nftables"), taken: sender };
         let mut daemon =
-            Daemon::new(backend, Tracker::new(settings), facts, changes, Arc::new(Metrics::new()));
+            Daemon::new(backend, Tracker::new(Settings::new("w1")), facts, changes, Arc::new(Metrics::new()));
         daemon.start().expect("the first revision");
         let work = Some(thread::spawn(move || daemon.run(&received)));
         let kernel = std::cell::RefCell::new(Kernel::open().expect("nftables"));
