@@ -3,24 +3,7 @@
 use conformance::image::{Content, Image, Layer, Reference};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
-
-/// A folder that goes away, also when a test fails.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("palisade-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use std::{collections::BTreeMap, fs, io::Read};
 
 fn image(gzip: bool) -> Image {
     let mut layer = Layer::new();
@@ -66,11 +49,11 @@ fn sha256(bytes: &[u8]) -> String {
 #[test]
 fn an_archive_is_found_whole_from_its_index_to_the_files() {
     for gzip in [false, true] {
-        let folder = Folder::new(&format!("image-{gzip}"));
-        let path = folder.0.join("it.tar");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it.tar");
         let written = image(gzip).write(&path).unwrap();
         assert_eq!(written.size, fs::metadata(&path).unwrap().len());
-        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing half-written is left");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written is left");
 
         let archive = files(fs::File::open(&path).unwrap());
         let layout: Value = serde_json::from_slice(&archive["oci-layout"]).unwrap();
@@ -103,8 +86,8 @@ fn an_archive_is_found_whole_from_its_index_to_the_files() {
 
 #[test]
 fn the_same_files_give_the_same_bytes_and_other_files_another_digest() {
-    let folder = Folder::new("image-same");
-    let (one, two) = (folder.0.join("one.tar"), folder.0.join("two.tar"));
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.tar"), folder.path().join("two.tar"));
     let first = image(true).write(&one).unwrap();
     assert_eq!(first, image(true).write(&two).unwrap());
     assert!(fs::read(&one).unwrap() == fs::read(&two).unwrap());

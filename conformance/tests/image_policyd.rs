@@ -1,20 +1,7 @@
 //! The image of policyd has all that policyd needs: its files alone, as the root of a file system, run it.
 
 use conformance::{enforced, image::Image};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-/// A folder that goes away, also when a test fails.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use std::{fs, path::Path, process::Command};
 
 /// Unpacks an archive's one layer: the blob that is compressed.
 fn unpack(archive: &Path, folder: &Path) {
@@ -30,16 +17,15 @@ fn unpack(archive: &Path, folder: &Path) {
 #[test]
 fn its_files_alone_run_it() {
     let program = enforced::binary().unwrap();
-    let folder = Folder(std::env::temp_dir().join(format!("palisade-policyd-image-{}", std::process::id())));
-    fs::create_dir_all(&folder.0).unwrap();
-    let archive = folder.0.join("policyd.tar");
+    let temporary = tempfile::tempdir().unwrap();
+    let archive = temporary.path().join("policyd.tar");
     let image = Image::policyd(&program, "9.9.9").unwrap();
     let written = image.write(&archive).unwrap();
     assert!(written.size < fs::metadata(&program).unwrap().len(), "{written:?}");
     assert_eq!(image.name.to_string(), "ghcr.io/palisade-policy/policyd:9.9.9");
 
-    unpack(&archive, &folder.0);
-    let root = folder.0.join("root");
+    unpack(&archive, temporary.path());
+    let root = temporary.path().join("root");
     let run = |arguments: &[&str]| {
         Command::new("chroot").arg(&root).args(&image.entrypoint).args(arguments).output().unwrap()
     };

@@ -11,25 +11,18 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use tempfile::TempDir;
 
-/// A folder of its own, removed at the end.
-struct Folder(PathBuf);
+/// The file in a new folder, which is removed at the end.
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("palisade-state-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder");
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
     }
 
     fn file(&self) -> PathBuf {
-        path(&self.0)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        path(self.0.path())
     }
 }
 
@@ -59,7 +52,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read(cluster in strategies::cluster()) {
-        let folder = Folder::new("same");
+        let folder = Folder::new();
         let changes = kept(&cluster);
         let bytes = put(&folder.file(), changes.clone()).expect("written");
         prop_assert_eq!(fs::metadata(folder.file()).expect("the file").len(), bytes);
@@ -71,7 +64,7 @@ proptest! {
     /// Any cut and any changed byte is noticed.
     #[test]
     fn a_file_that_is_torn_or_changed_is_not_used(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<bool>()) {
-        let folder = Folder::new("damage");
+        let folder = Folder::new();
         put(&folder.file(), kept(&some_cluster())).expect("written");
         let mut bytes = fs::read(folder.file()).expect("the file");
         let at = at.index(bytes.len());
@@ -93,7 +86,7 @@ fn error(file: &Path) -> StateError {
 
 #[test]
 fn what_is_wrong_is_said() {
-    let folder = Folder::new("wrong");
+    let folder = Folder::new();
     let file = folder.file();
     assert!(read(&file).expect("no file is no fault").is_none());
     fs::write(&file, "").expect("a file");
@@ -125,8 +118,8 @@ fn what_is_wrong_is_said() {
 fn a_full_disk_leaves_the_old_state() {
     use nix::mount::{MntFlags, MsFlags, mount, umount2};
     use nix::sched::{CloneFlags, unshare};
-    let folder = Folder::new("full");
-    let dir = folder.0.clone();
+    let folder = Folder::new();
+    let dir = folder.0.path().to_owned();
     let work = move || {
         unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace; needs root");
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)

@@ -104,14 +104,6 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
 mod tests {
     use super::*;
 
-    struct Folder(PathBuf);
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     fn result(pod: &str) -> String {
         format!(
             r#"{{"kind": "cniCacheV1", "containerId": "{pod}", "ifName": "eth0", "networkName": "cbr0",
@@ -128,8 +120,8 @@ mod tests {
 
     #[test]
     fn both_places_are_read_and_half_written_files_claim_nothing_until_they_are_whole() {
-        let dir = std::env::temp_dir().join(format!("palisade-cache-{}", std::process::id()));
-        let folder = Folder(dir.clone());
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().to_owned();
         let mut cache = CniCache::new(&dir);
         cache.update(&Seen::Everything);
         assert!(names(&cache).is_empty(), "there is no folder");

@@ -113,26 +113,25 @@ fn leases_in(folder: &Path) -> io::Result<HashSet<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempfile::TempDir;
 
-    struct Folder(PathBuf);
+    struct Folder(TempDir);
 
     impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("palisade-leases-{}-{name}", std::process::id()));
-            fs::create_dir_all(path.join("cbr0")).unwrap();
-            Self(path)
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("cbr0")).unwrap();
+            Self(folder)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().to_owned()
         }
 
         fn lease(&self, address: &str, text: &str) -> PathBuf {
-            let path = self.0.join("cbr0").join(address);
+            let path = self.path().join("cbr0").join(address);
             fs::write(&path, text).unwrap();
             path
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -150,14 +149,14 @@ mod tests {
 
     #[test]
     fn leases_are_read_in_both_families_and_other_files_are_none() {
-        let folder = Folder::new("read");
+        let folder = Folder::new();
         folder.lease("10.244.1.2", "c1\r\neth0");
         folder.lease("fd00::2", "c1\r\neth0");
         folder.lease("10.244.1.3", "c2");
         for other in ["lock", "last_reserved_ip.0"] {
             folder.lease(other, "10.244.1.2");
         }
-        let mut leases = Leases::new(folder.0.clone());
+        let mut leases = Leases::new(folder.path());
         leases.update(&Seen::Everything);
         let pair = |a: &str, c: &str| (a.to_owned(), c.to_owned());
         assert_eq!(
@@ -169,9 +168,9 @@ mod tests {
 
     #[test]
     fn an_address_is_free_once_its_lease_is_deleted_until_it_is_leased_again() {
-        let folder = Folder::new("free");
+        let folder = Folder::new();
         let path = folder.lease("10.244.1.2", "c1");
-        let mut leases = Leases::new(folder.0.clone());
+        let mut leases = Leases::new(folder.path());
         for everything in [false, true] {
             folder.lease("10.244.1.2", "c1");
             leases.update(&paths(&path));
@@ -188,15 +187,15 @@ mod tests {
 
     #[test]
     fn a_wiped_folder_gives_nothing_back() {
-        let folder = Folder::new("wiped");
+        let folder = Folder::new();
         let path = folder.lease("10.244.1.2", "c1");
-        let mut leases = Leases::new(folder.0.clone());
+        let mut leases = Leases::new(folder.path());
         leases.update(&Seen::Everything);
         // One file after the other, then the folder: as rm -r does it.
         fs::remove_file(&path).unwrap();
         leases.update(&paths(&path));
         assert_eq!(freed(&leases).len(), 1);
-        fs::remove_dir(folder.0.join("cbr0")).unwrap();
+        fs::remove_dir(folder.path().join("cbr0")).unwrap();
         leases.update(&Seen::Everything);
         assert_eq!((held(&leases).len(), freed(&leases).len()), (0, 0));
     }

@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn it_is_written_soon_and_not_often() {
-        let folder = std::env::temp_dir().join(format!("palisade-keeper-{}", std::process::id()));
-        let path = super::super::path(&folder);
+        let folder = tempfile::tempdir().unwrap();
+        let path = super::super::path(&folder.path().join("state"));
         let mut keeper = Keeper::new(path.clone(), "w1".into()).unwrap();
         let (cluster, begin) = (Cluster::new(), Instant::now());
         assert_eq!(keeper.due(), None);
@@ -133,6 +133,5 @@ mod tests {
         assert_eq!(keeper.due(), Some(begin + SOON + GAP));
         keeper.finish(&cluster);
         assert_eq!(super::super::read(&path).unwrap(), Some(Vec::new()), "finish waits for the disk");
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }
