@@ -6,7 +6,7 @@ use enforcer::nft::{Backend, Error, Kernel, Object};
 use std::{
     io::Write,
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -195,24 +195,38 @@ fn a_dump_is_of_one_generation() {
         let mut kernel = Kernel::open().unwrap();
         kernel.commit(&from_nothing(&here), None).unwrap();
         let done = AtomicBool::new(false);
-        let moves = thread::scope(|scope| {
+        // Whoever is slow to read is not overrun: on a busy machine a dump may take longer than the time between two moves.
+        let (moves, pause) = (AtomicU32::new(0), AtomicU64::new(10));
+        thread::scope(|scope| {
             let mover = scope.spawn(|| {
                 let mut mover = Kernel::open().unwrap();
-                let (mut moves, mut from, mut to) = (0, &here, &there);
+                let (mut from, mut to) = (&here, &there);
                 while !done.load(Ordering::Relaxed) {
                     mover.commit(&diff(from, to), None).unwrap();
                     (from, to) = (to, from);
-                    moves += 1;
-                    thread::sleep(Duration::from_millis(10));
+                    moves.fetch_add(1, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(pause.load(Ordering::Relaxed)));
                 }
-                moves
             });
-            let seen: Vec<_> = (0..15).filter_map(|_| kernel.dump().ok()).map(|dump| dump.ruleset).collect();
+            let mut seen = Vec::new();
+            for attempt in 0..100 {
+                match kernel.dump() {
+                    Ok(dump) => seen.push(dump.ruleset),
+                    Err(_) => {
+                        let longer = pause.load(Ordering::Relaxed).saturating_mul(2).min(640);
+                        pause.store(longer, Ordering::Relaxed);
+                    }
+                }
+                if attempt >= 14 && moves.load(Ordering::Relaxed) > 5 {
+                    break;
+                }
+            }
             done.store(true, Ordering::Relaxed);
             assert!(seen.len() > 3, "hardly ever settled: {}", seen.len());
             assert!(seen.iter().all(|ruleset| *ruleset == here || *ruleset == there));
-            mover.join().unwrap()
+            mover.join().unwrap();
         });
+        let moves = moves.into_inner();
         assert!(moves > 5, "it was quiet: {moves} moves");
     });
 }
