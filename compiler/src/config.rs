@@ -27,6 +27,33 @@ pub enum UnknownPods {
     Allow,
 }
 
+/// What a pod may not claim or say, whatever policies allow. Each guard has rules of its own in the fixed chains, and turning
+/// one changes these and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Guards {
+    /// The overlay's own protocol, sent by a pod to any node: with it a pod could forge packets of every other pod.
+    pub overlay: bool,
+    /// Frames whose addresses are not the pod's own: IP sources, hardware addresses, senders of ARP, targets of neighbour
+    /// advertisements.
+    pub sources: bool,
+    /// What only a network's routers and servers say: router advertisements, redirects, a DHCP server's messages to groups.
+    pub routers: bool,
+    /// Frames that the hooks of IP never see: other ethertypes, VLAN tags, and those to groups that no bridge forwards.
+    pub ethertypes: bool,
+}
+
+impl Guards {
+    /// Every guard is on.
+    pub const ALL: Self = Self { overlay: true, sources: true, routers: true, ethertypes: true };
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
 /// Where the form of a program's steps turns from one to the next. All forms decide the same; they cost differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -62,8 +89,11 @@ pub struct Config {
     pub overlay_ports: Vec<u16>,
     /// Addresses of this node beside those in its Node object.
     pub addresses: Vec<IpAddr>,
-    /// The source guard: a frame from a pod's port must carry the pod's own addresses.
-    pub source_guard: bool,
+    /// The bridge table: the guards of pods' ports, and groups asked port by port. It takes a kernel with nftables' bridge
+    /// family, and at least one port that is known.
+    pub bridge_table: bool,
+    /// See [`Guards`]. Those of pods' ports need the bridge table.
+    pub guards: Guards,
     /// See [`Established`].
     pub established: Established,
     /// See [`UnknownPods`].
@@ -82,7 +112,8 @@ impl Config {
             broadcasts: Vec::new(),
             overlay_ports: vec![8472],
             addresses: Vec::new(),
-            source_guard: true,
+            bridge_table: true,
+            guards: Guards::default(),
             established: Established::default(),
             unknown_pods: UnknownPods::default(),
             costs: Costs::default(),

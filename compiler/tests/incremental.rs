@@ -3,7 +3,7 @@
 
 use compiler::{
     Compiler, Event,
-    config::{Config, Costs, Port},
+    config::{Config, Costs, Guards, Port},
     delta::{Delta, Op},
     ir::{Chain, Ruleset, Set, Table},
 };
@@ -19,6 +19,15 @@ use std::net::IpAddr;
 fn config() -> Config {
     let costs = Costs { exact_ports: 2, shared_programs: 2, shared_elements: 5 };
     Config { costs, ..Config::new("w1", "cni0") }
+}
+
+/// Any guards, with and without the bridge table.
+fn settings() -> impl Strategy<Value = Config> {
+    any::<[bool; 5]>().prop_map(|[bridge_table, overlay, sources, routers, ethertypes]| Config {
+        bridge_table,
+        guards: Guards { overlay, sources, routers, ethertypes },
+        ..config()
+    })
 }
 
 /// Applies a Delta as the kernel would, and fails where the kernel would refuse.
@@ -229,12 +238,12 @@ proptest! {
     }
 
     #[test]
-    fn settings_may_come_and_go(events in events(), guards in prop::collection::vec(any::<bool>(), 1..6)) {
+    fn settings_may_come_and_go(events in events(), settings in prop::collection::vec(settings(), 1..6)) {
         let mut compiler = Compiler::new(config());
         let mut kernel = Ruleset::default();
-        let last = *guards.last().expect("at least one");
-        for (n, guard) in guards.into_iter().enumerate() {
-            compiler.set_config(Config { source_guard: guard, ..config() });
+        let last = settings.last().expect("at least one").clone();
+        for (n, settings) in settings.into_iter().enumerate() {
+            compiler.set_config(settings);
             events.iter().skip(n * 8).take(8).for_each(|event| compiler.apply(event.clone()));
             if n % 2 == 0 {
                 apply(&mut kernel, &compiler.commit());
@@ -243,7 +252,7 @@ proptest! {
         }
         events.iter().for_each(|event| compiler.apply(event.clone()));
         settle(&mut compiler, &mut kernel);
-        let mut fresh = Compiler::new(Config { source_guard: last, ..config() });
+        let mut fresh = Compiler::new(last);
         let mut other = Ruleset::default();
         state(&events).into_iter().for_each(|event| fresh.apply(event));
         settle(&mut fresh, &mut other);

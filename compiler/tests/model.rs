@@ -3,7 +3,7 @@
 
 use compiler::{
     Compiler, Event,
-    config::{Config, Costs},
+    config::{Config, Costs, Guards},
     ir::Family,
     sim::{self, Flow, Links, Moment, Route, Verdict},
     skeleton::Orientation,
@@ -29,8 +29,20 @@ fn costs() -> impl Strategy<Value = Costs> {
     })
 }
 
-fn compile(cluster: &Cluster, costs: Costs) -> Compiler {
-    let mut compiler = Compiler::new(Config { costs, ..Config::new(NODE, "cni0") });
+/// Guards and the bridge table; whatever they are, policy is judged alike.
+fn settings() -> impl Strategy<Value = Config> {
+    (costs(), any::<[bool; 5]>()).prop_map(
+        |(costs, [bridge_table, overlay, sources, routers, ethertypes])| Config {
+            costs,
+            bridge_table,
+            guards: Guards { overlay, sources, routers, ethertypes },
+            ..Config::new(NODE, "cni0")
+        },
+    )
+}
+
+fn compile(cluster: &Cluster, config: Config) -> Compiler {
+    let mut compiler = Compiler::new(config);
     cluster.changes().for_each(|change| compiler.apply(Event::Cluster(change)));
     let _ = compiler.commit();
     compiler
@@ -54,10 +66,10 @@ proptest! {
     #[test]
     fn every_packet_is_judged_as_the_model_says(
         cluster in strategies::cluster(),
-        costs in costs(),
+        settings in settings(),
         flows in prop::collection::vec((strategies::address(), strategies::address(), strategies::flow()), 40),
     ) {
-        let compiler = compile(&cluster, costs);
+        let compiler = compile(&cluster, settings);
         for (source, destination, like) in flows {
             if source.is_ipv4() != destination.is_ipv4() {
                 continue;
@@ -96,8 +108,8 @@ proptest! {
     }
 
     #[test]
-    fn the_reach_of_every_local_address_is_the_models(cluster in strategies::cluster(), costs in costs()) {
-        let compiler = compile(&cluster, costs);
+    fn the_reach_of_every_local_address_is_the_models(cluster in strategies::cluster(), settings in settings()) {
+        let compiler = compile(&cluster, settings);
         let of_pods: BTreeSet<_> = cluster.pods().flat_map(|pod| pod.ips.iter().copied()).collect();
             let local: Vec<_> = of_pods.into_iter().filter(|&address| is_local(&cluster, address)).collect();
         for address in local {

@@ -86,6 +86,6 @@ fn all_rounds(list: &List) -> Result<[Vec<Seen>; 4], LabError> {
     tables.reload_own_listing()?;
     let reloaded = round(2)?;
     tables.remove()?;
-    let _unguarded = Installed::install_with(lab, |config| config.source_guard = false)?;
+    let _unguarded = Installed::install_with(lab, |config| config.bridge_table = false)?;
     Ok([open, guarded, reloaded, round(3)?])
 }

@@ -3,7 +3,7 @@
 
 use compiler::{
     Compiler, Event,
-    config::{Config, Costs, Port},
+    config::{Config, Costs, Guards, Port},
     reach::reach,
     skeleton::Orientation,
 };
@@ -72,10 +72,11 @@ fn reaches_are_the_models(kernel: &compiler::ir::Ruleset, cluster: &Cluster) -> 
     Ok(())
 }
 
-/// Every change is committed by itself; in the end, and now and then before, the kernel is read back.
+/// Every change is committed by itself, and guards are switched meanwhile; in the end, and now and then before, the kernel is read back.
 fn hold(costs: Costs, changes: Vec<Change>) -> Result<(), TestCaseError> {
     let mut backend = Kernel::open().expect("a socket");
-    let mut compiler = Compiler::new(Config { costs, ..Config::new(NODE, "cni0") });
+    let settings = |guards| Config { costs, guards, ..Config::new(NODE, "cni0") };
+    let mut compiler = Compiler::new(settings(Guards::ALL));
     let mut cluster = Cluster::new();
     let mut ports = 0u8;
     let last = changes.len();
@@ -88,6 +89,10 @@ fn hold(costs: Costs, changes: Vec<Change>) -> Result<(), TestCaseError> {
             compiler.apply(Event::Port(port(pod, ports)));
         }
         compiler.apply(Event::Cluster(change));
+        if n % 4 == 3 {
+            let [overlay, sources, routers, ethertypes] = [0, 1, 2, 3].map(|bit| (n / 4) >> bit & 1 == 0);
+            compiler.set_config(settings(Guards { overlay, sources, routers, ethertypes }));
+        }
         let delta = compiler.commit();
         backend.commit(&delta, None).map_err(|e| TestCaseError::fail(format!("{e}\n{delta:#?}")))?;
         if n + 1 == last || n % 8 == 7 {

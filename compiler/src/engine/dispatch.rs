@@ -208,7 +208,7 @@ impl Compiler {
             }
         }
         self.desired.replace_elements(Family::Inet, &PORTS.into(), sets[PORTS].clone());
-        if self.config.source_guard {
+        if self.config.bridge_table {
             for (name, elements) in sets {
                 self.desired.replace_elements(Family::Bridge, &name.into(), elements);
             }

@@ -9,7 +9,7 @@ use super::{
     add_icmpv6_types, add_set,
 };
 use crate::{
-    config::Config,
+    config::{Config, Guards},
     ir::{Chain, CmpOp, DataType, Field, Hook, Name, Rule, SetSpec, Statement, Table},
 };
 use std::net::Ipv4Addr;
@@ -32,7 +32,9 @@ const PRIORITY_FILTER: i32 = -200;
 
 /// What a pod's kernel sends before it has an address: router and neighbour solicitation, listener reports.
 const PROBES: &str = "probes";
+
 pub(super) fn table(config: &Config) -> Table {
+    let guards = config.guards;
     let mut table = Table::default();
     table.counters.extend([SPOOFED, UNHEARD].map(Name::from));
     let local = |key: &[DataType]| SetSpec::plain(key).with_size(LOCAL_SIZE);
@@ -48,11 +50,11 @@ pub(super) fn table(config: &Config) -> Table {
     add_icmpv6_types(&mut table, ND, ND_TYPES);
     add_icmpv6_types(&mut table, MLD, MLD_TYPES);
     let chains = [
-        ("prerouting", Chain::base(Hook::Prerouting, PRIORITY_DSTNAT, prerouting())),
-        ("from-ip4", Chain::regular(vec![own(own_ipv4()), spoofed(Rule::new())])),
-        ("from-arp", Chain::regular(from_arp())),
-        ("from-ip6", Chain::regular(from_ip6())),
-        ("from-icmp6", Chain::regular(from_icmp6())),
+        ("prerouting", Chain::base(Hook::Prerouting, PRIORITY_DSTNAT, prerouting(guards))),
+        ("from-ip4", Chain::regular(if guards.sources { from_ip4() } else { Vec::new() })),
+        ("from-arp", Chain::regular(if guards.sources { from_arp() } else { Vec::new() })),
+        ("from-ip6", Chain::regular(from_ip6(guards))),
+        ("from-icmp6", Chain::regular(from_icmp6(guards))),
         ("forward", Chain::base(Hook::Forward, PRIORITY_FILTER, forward())),
         ("to-ip4", Chain::regular(to_ip4(config))),
         ("to-ip6", Chain::regular(vec![to_group_ipv6().goto("to-group6")])),
@@ -69,13 +71,22 @@ fn by_ethertype(ethertype: [u8; 2], chain: &str) -> Rule {
     Rule::new().equals(Field::EtherType, &ethertype).goto(chain)
 }
 
-fn prerouting() -> Vec<Rule> {
-    vec![
-        by_ethertype(ETHERTYPE_IPV4, "from-ip4"),
-        by_ethertype(ETHERTYPE_IPV6, "from-ip6"),
-        by_ethertype(ETHERTYPE_ARP, "from-arp"),
-        spoofed(Rule::new()),
-    ]
+/// What is known by its ethertype goes on to a chain that is empty where nothing is asked there; what is left is known to
+/// nobody.
+fn prerouting(guards: Guards) -> Vec<Rule> {
+    let asked = guards.sources || guards.ethertypes;
+    let kinds = [
+        (asked, ETHERTYPE_IPV4, "from-ip4"),
+        (asked || guards.routers, ETHERTYPE_IPV6, "from-ip6"),
+        (asked, ETHERTYPE_ARP, "from-arp"),
+    ];
+    let known = kinds.into_iter().filter(|(asked, ..)| *asked);
+    let known = known.map(|(_, ethertype, chain)| by_ethertype(ethertype, chain));
+    known.chain(guards.ethertypes.then(|| spoofed(Rule::new()))).collect()
+}
+
+fn from_ip4() -> Vec<Rule> {
+    vec![own(own_ipv4()), spoofed(Rule::new())]
 }
 
 fn spoofed(rule: Rule) -> Rule {
@@ -116,12 +127,15 @@ fn from_arp() -> Vec<Rule> {
     ]
 }
 
-fn from_ip6() -> Vec<Rule> {
-    vec![
-        Rule::new().equals(Field::L4Proto, &[ICMPV6]).goto("from-icmp6"),
-        own(own_ipv6()),
-        spoofed(Rule::new()),
-    ]
+fn from_ip6(guards: Guards) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if guards.sources || guards.routers {
+        rules.push(Rule::new().equals(Field::L4Proto, &[ICMPV6]).goto("from-icmp6"));
+    }
+    if guards.sources {
+        rules.extend([own(own_ipv6()), spoofed(Rule::new())]);
+    }
+    rules
 }
 
 /// What nft puts before an `icmpv6` test in the bridge family.
@@ -129,10 +143,21 @@ fn icmpv6(rule: Rule) -> Rule {
     rule.equals(Field::EtherType, &ETHERTYPE_IPV6).equals(Field::L4Proto, &[ICMPV6])
 }
 
-fn from_icmp6() -> Vec<Rule> {
+fn from_icmp6(guards: Guards) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if guards.routers {
+        rules.push(spoofed(icmpv6(Rule::new()).has(&[Field::Icmpv6Type], ROUTER)));
+    }
+    if guards.sources {
+        rules.extend(from_own_icmp6());
+    }
+    rules
+}
+
+/// Neighbour discovery too says only what is the port's own.
+fn from_own_icmp6() -> Vec<Rule> {
     let port = [Field::Iif];
     vec![
-        spoofed(icmpv6(Rule::new()).has(&[Field::Icmpv6Type], ROUTER)),
         icmpv6(Rule::new())
             .equals(Field::Icmpv6Type, &[NEIGHBOUR_ADVERT])
             .has(&port, PORTS)

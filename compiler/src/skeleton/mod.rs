@@ -134,7 +134,7 @@ const GROUPS4: &str = "groups4";
 pub fn ruleset(config: &Config) -> Ruleset {
     let mut ruleset = Ruleset::default();
     ruleset.tables.insert(Family::Inet, policy::table(config));
-    if config.source_guard {
+    if config.bridge_table {
         ruleset.tables.insert(Family::Bridge, guard::table(config));
     }
     ruleset

@@ -69,7 +69,7 @@ fn sets(config: &Config, table: &mut Table) {
     add_icmpv6_types(table, ND, ND_TYPES);
     add_icmpv6_types(table, MLD, MLD_TYPES);
     add_icmpv6_types(table, ROUTER, ROUTER_TYPES);
-    if config.source_guard {
+    if config.bridge_table {
         add_groups(config, table);
     }
 }
@@ -132,10 +132,13 @@ fn stray(config: &Config) -> Vec<Rule> {
 /// bridge: the sender's side has been asked by now, and the guard asks the ports one by one. A pod is no DHCP server.
 fn no_pod(config: &Config) -> Vec<Rule> {
     let mut rules = Vec::new();
-    if config.source_guard {
+    if config.bridge_table {
         for bridge in &config.bridges {
             let bridged = || Rule::new().interface(Field::IifName, bridge);
-            rules.push(bridged().l4proto(UDP).is(Field::ThSport, &DHCP_SERVER.to_be_bytes()).goto("stray"));
+            if config.guards.routers {
+                let server = bridged().l4proto(UDP).is(Field::ThSport, &DHCP_SERVER.to_be_bytes());
+                rules.push(server.goto("stray"));
+            }
             rules.push(bridged().lookup(&[Field::IpDaddr], GROUPS4).ret());
             rules.push(bridged().ipv6().then(Statement::Prefix(Field::Ip6Daddr, Box::new([0xff]))).ret());
         }
@@ -206,6 +209,9 @@ fn mid_stream(rule: Rule) -> Rule {
 }
 
 fn overlay_guard(config: &Config, from_bridge: bool) -> Vec<Rule> {
+    if !config.guards.overlay {
+        return Vec::new();
+    }
     let ports = config.overlay_ports.iter().map(|port| port.to_be_bytes());
     let to_port = |rule: Rule, port: [u8; 2]| rule.l4proto(UDP).is(Field::ThDport, &port);
     if from_bridge {
@@ -247,7 +253,10 @@ fn router_messages(rule: Rule) -> Rule {
 /// No conntrack entry, so no direction: judged by its header, an invalid packet in both orientations.
 fn noct(config: &Config) -> Vec<Rule> {
     let mut rules = Vec::from(link_discovery());
-    rules.extend(config.bridges.iter().map(|b| router_messages(Rule::new().interface(Field::IifName, b))));
+    if config.guards.routers {
+        let bridges = config.bridges.iter();
+        rules.extend(bridges.map(|b| router_messages(Rule::new().interface(Field::IifName, b))));
+    }
     rules.extend(overlay_guard(config, true));
     rules.push(Rule::new().ct_state(CtStates::INVALID).jump("flow-r"));
     rules.push(Rule::new().goto("flow-o"));
@@ -277,7 +286,9 @@ fn from_pod(config: &Config) -> Vec<Rule> {
     rules.extend(keep_established(config));
     rules.extend(overlay_guard(config, false));
     rules.extend(link_discovery());
-    rules.push(router_messages(Rule::new()));
+    if config.guards.routers {
+        rules.push(router_messages(Rule::new()));
+    }
     rules.push(Rule::new().goto("egress-o"));
     rules
 }
@@ -285,8 +296,10 @@ fn from_pod(config: &Config) -> Vec<Rule> {
 fn input(config: &Config) -> Vec<Rule> {
     let mut rules: Vec<_> = on_bridges(config, Field::IifName, "from-pod").collect();
     // Frames to 01:80:c2:00:00:0X skip the bridge and come up on the port itself.
-    let not_to_us = Rule::new().is_not(Field::PktType, &[0]);
-    rules.push(not_to_us.has(&[Field::Iif], PORTS).counter(STRAY).drop());
+    if config.guards.ethertypes {
+        let not_to_us = Rule::new().is_not(Field::PktType, &[0]);
+        rules.push(not_to_us.has(&[Field::Iif], PORTS).counter(STRAY).drop());
+    }
     rules
 }
 

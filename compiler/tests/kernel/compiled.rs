@@ -3,7 +3,7 @@
 use crate::namespace;
 use compiler::{
     Compiler, Event,
-    config::{Config, Costs},
+    config::{Config, Costs, Guards},
     delta::diff,
     ir::Ruleset,
     text::{self, Style},
@@ -15,9 +15,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn compiled_clusters_load(cluster in strategies::cluster(), few: bool) {
+    fn compiled_clusters_load(cluster in strategies::cluster(), few: bool, [overlay, sources, routers, ethertypes]: [bool; 4]) {
         let costs = if few { Costs::default() } else { Costs { exact_ports: 1, shared_programs: 1, shared_elements: 1 } };
-        let mut compiler = Compiler::new(Config { costs, ..Config::new("w1", "cni0") });
+        let guards = Guards { overlay, sources, routers, ethertypes };
+        let mut compiler = Compiler::new(Config { costs, guards, ..Config::new("w1", "cni0") });
         cluster.changes().for_each(|change| compiler.apply(Event::Cluster(change)));
         let _ = compiler.commit();
         let ruleset = compiler.ruleset();

@@ -376,3 +376,75 @@ fn the_guard_knows_a_port_its_hardware_address_and_its_addresses() {
         assert_eq!(outcome.verdict, expected, "{why}\n{}", trace.join("\n"));
     }
 }
+
+/// With one guard off, exactly its frames pass.
+#[test]
+fn each_guard_is_known_by_what_passes_without_it() {
+    use compiler::config::{Config, Guards};
+    let advert = |kind| {
+        let message = Ip::new(ip("fd00::2"), ip("ff02::1"), 58).with_icmp_type(kind).with_hop_limit(255);
+        Network::Ip(message.with_nd_target("fd00::3".parse().expect("an address")))
+    };
+    let udp = |from: &str, to: &str, ports: (u16, u16)| {
+        Network::Ip(Ip::new(ip(from), ip(to), 17).with_ports(ports.0, ports.1))
+    };
+    let bridge = (Family::Bridge, Hook::Prerouting);
+    let inet = |hook| (Family::Inet, hook);
+    let at = |output: Option<&str>, ct, network| Packet {
+        input: Some(Interface::new(3, "cni0")),
+        output: output.map(|name| Interface::new(4, name)),
+        ct,
+        frame: None,
+        ..frame(0x0800, network)
+    };
+    let entry = |state| Ct::Entry { state, direction: Orientation::Original };
+    let new = entry(compiler::sim::CtState::New);
+    let reserved = Packet {
+        packet_type: PacketType::Multicast,
+        ..Packet {
+            input: Some(Interface::new(6, "veth0")),
+            ..at(None, new, udp("10.244.1.4", "192.168.50.1", (1, 2)))
+        }
+    };
+    // Node 10.244.2.0's overlay, and a group that every pod hears.
+    let overlay = at(Some("flannel.1"), new, udp("10.244.1.4", "10.244.2.0", (1, 8472)));
+    let offer = at(Some("cni0"), new, udp("10.244.1.4", "255.255.255.255", (67, 68)));
+    let cases: [(&str, (Family, Hook), Packet); 9] = [
+        ("overlay", inet(Hook::Forward), overlay),
+        ("overlay", inet(Hook::Input), at(None, new, udp("10.244.1.4", "192.168.50.1", (1, 8472)))),
+        ("sources", bridge, frame(0x0800, udp("10.244.1.3", "10.244.1.4", (1, 2)))),
+        ("sources", bridge, frame(0x86dd, advert(136))),
+        ("routers", bridge, frame(0x86dd, advert(134))),
+        ("routers", inet(Hook::Forward), offer),
+        ("ethertypes", bridge, frame(0x8100, udp("10.244.1.2", "10.244.1.4", (1, 2)))),
+        ("ethertypes", bridge, frame(0x88b5, Network::Other(0x88b5))),
+        ("ethertypes", inet(Hook::Input), reserved),
+    ];
+    let all = Guards::ALL;
+    let switches = [
+        ("", all),
+        ("overlay", Guards { overlay: false, ..all }),
+        ("sources", Guards { sources: false, ..all }),
+        ("routers", Guards { routers: false, ..all }),
+        ("ethertypes", Guards { ethertypes: false, ..all }),
+    ];
+    for (off, guards) in switches {
+        let fixed = compiler::skeleton::ruleset(&Config { guards, ..Config::new("n1", "cni0") });
+        let mut ruleset = guarded();
+        for (family, table) in &mut ruleset.tables {
+            table.chains.extend(fixed.tables[family].chains.clone());
+            if let Some(nodes) = table.sets.get_mut("nodes4") {
+                nodes.elements.insert(key("10.244.2.0"), None);
+            }
+            if let (Some(ports), Family::Inet) = (table.sets.get_mut("ports"), family) {
+                ports.elements.insert(compiler::ir::Key::from_bytes(&6u32.to_ne_bytes()), None);
+            }
+        }
+        for (guard, (family, hook), packet) in &cases {
+            let outcome = evaluate(&ruleset, *family, *hook, packet).expect("loads");
+            let wanted = if *guard == off { Verdict::Accept } else { Verdict::Drop };
+            let trace: Vec<_> = outcome.trace.iter().map(ToString::to_string).collect();
+            assert_eq!(outcome.verdict, wanted, "{guard} without {off:?}: {packet:?}\n{}", trace.join("\n"));
+        }
+    }
+}

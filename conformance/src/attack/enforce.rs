@@ -78,6 +78,19 @@ impl<'a> Installed<'a> {
         self.compilers.iter_mut().try_for_each(|(node, compiler)| enforce(self.lab, *node, compiler))
     }
 
+    /// Changes the settings of nodes where the tables are in force.
+    ///
+    /// # Errors
+    /// As [`enforce`].
+    pub fn switch(&mut self, adjust: impl Fn(&mut Config)) -> Result<(), LabError> {
+        for (_, compiler) in &mut self.compilers {
+            let mut config = compiler.config().clone();
+            adjust(&mut config);
+            compiler.set_config(config);
+        }
+        self.apply([])
+    }
+
     /// As [`Self::apply`], with manifests of policies.
     ///
     /// # Errors

@@ -293,7 +293,7 @@ impl<B: Backend> Daemon<B> {
         span.in_scope(|| {
             if let Some(config) = update.config.clone() {
                 info!(bridges = ?config.bridges, overlay_ports = ?config.overlay_ports,
-                    source_guard = config.source_guard, "the node's settings");
+                    bridge_table = config.bridge_table, guards = ?config.guards, "the node's settings");
                 self.engine.set_config(config);
             }
             for event in update.events() {

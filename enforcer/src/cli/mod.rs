@@ -16,7 +16,7 @@ pub use failure::Failure;
 
 use crate::node::watch::CniFolders;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use compiler::config::{Established, UnknownPods};
+use compiler::config::{Established, Guards, UnknownPods};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 const EXAMPLES: &str = "\
@@ -117,6 +117,8 @@ struct RunOptions {
     /// What becomes of packets on the pod bridge that are no known pod's
     #[arg(long, value_enum, default_value_t = UnknownPodsArg::Drop, value_name = "WHAT")]
     unknown_pods: UnknownPodsArg,
+    #[command(flatten)]
+    guards: GuardOptions,
     /// Where health, metrics and answers are served
     #[arg(long, value_name = "ADDRESS", default_value = crate::observe::DEFAULT_ADDRESS)]
     http: SocketAddr,
@@ -127,6 +129,47 @@ struct RunOptions {
     state: StateOptions,
     #[command(flatten)]
     host: HostOptions,
+}
+
+/// What a pod may not claim or say, whatever policies allow.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Guards")]
+struct GuardOptions {
+    /// Pods may not send the overlay's own protocol to any node: with it they could forge packets of every other pod
+    #[arg(long, value_enum, default_value_t = Switch::On, value_name = "SWITCH")]
+    overlay_guard: Switch,
+    /// A pod's frames carry its own addresses: IP, hardware address, ARP, neighbour advertisements
+    #[arg(long, value_enum, default_value_t = Switch::On, value_name = "SWITCH")]
+    source_guard: Switch,
+    /// Pods send no router advertisements, redirects, or answers of a DHCP server to all
+    #[arg(long, value_enum, default_value_t = Switch::On, value_name = "SWITCH")]
+    router_guard: Switch,
+    /// Pods send no frames that policy cannot see: VLAN tags, other ethertypes, groups that no bridge forwards
+    #[arg(long, value_enum, default_value_t = Switch::On, value_name = "SWITCH")]
+    ethertype_guard: Switch,
+}
+
+impl From<&GuardOptions> for Guards {
+    fn from(options: &GuardOptions) -> Self {
+        Self {
+            overlay: options.overlay_guard.is_on(),
+            sources: options.source_guard.is_on(),
+            routers: options.router_guard.is_on(),
+            ethertypes: options.ethertype_guard.is_on(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    fn is_on(self) -> bool {
+        self == Self::On
+    }
 }
 
 #[derive(Debug, Args)]
@@ -263,6 +306,7 @@ mod tests {
             "run --node-name w1 --established maybe",
             "run --node-name w1 --http nowhere",
             "run --node-name w1 --overlay-port 0",
+            "run --node-name w1 --source-guard no",
             "run --node-name w1 --pod-interface bridge-of-16-bytes",
             "run --node-name w1 --kubeconfig a --manifests b",
             "walk",

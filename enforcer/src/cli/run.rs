@@ -86,6 +86,7 @@ pub(super) fn settings(options: &RunOptions, bridge_family: bool) -> Settings {
         overlay_ports: options.host.overlay_port.clone(),
         established: options.established.into(),
         unknown_pods: options.unknown_pods.into(),
+        guards: (&options.guards).into(),
         bridge_family,
     }
 }

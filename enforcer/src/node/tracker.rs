@@ -6,7 +6,7 @@ use super::{
 };
 use compiler::{
     Event,
-    config::{Config, Established, Port, UnknownPods},
+    config::{Config, Established, Guards, Port, UnknownPods},
 };
 use policy_model::{cluster::Cluster, object::Pod};
 use std::{
@@ -28,7 +28,9 @@ pub struct Settings {
     pub established: Established,
     /// `--unknown-pods`.
     pub unknown_pods: UnknownPods,
-    /// The kernel has nftables' bridge family; without it there is no source guard.
+    /// `--overlay-guard` and its kin.
+    pub guards: Guards,
+    /// The kernel has nftables' bridge family; without it there are no guards of pods' ports.
     pub bridge_family: bool,
 }
 
@@ -42,6 +44,7 @@ impl Settings {
             overlay_ports: Vec::new(),
             established: Established::default(),
             unknown_pods: UnknownPods::default(),
+            guards: Guards::default(),
             bridge_family: true,
         }
     }
@@ -181,7 +184,8 @@ impl Tracker {
             broadcasts,
             overlay_ports,
             addresses: self.facts.own_addresses(),
-            source_guard: self.settings.bridge_family && !self.ports.is_empty(),
+            bridge_table: self.settings.bridge_family && !self.ports.is_empty(),
+            guards: self.settings.guards,
             established: self.settings.established,
             unknown_pods: self.settings.unknown_pods,
             ..self.config.clone()
@@ -250,7 +254,7 @@ mod tests {
         let cluster = Cluster::new();
         let update = tracker.read(host("cni0"), &cluster);
         assert!(matches!(&update.attached[..], [port] if port.ifindex == 7), "{update:?}");
-        assert!(update.config.is_some_and(|c| c.source_guard));
+        assert!(update.config.is_some_and(|c| c.bridge_table));
 
         let update = tracker.read(host("cni0"), &cluster);
         let no_news = update.attached.is_empty() && update.detached.is_empty() && update.config.is_none();
@@ -260,7 +264,7 @@ mod tests {
         gone.links.pop();
         let update = tracker.read(gone, &cluster);
         assert_eq!(update.detached, [Arc::from("c1")]);
-        assert!(update.config.is_some_and(|c| !c.source_guard));
+        assert!(update.config.is_some_and(|c| !c.bridge_table));
     }
 
     #[test]
@@ -351,6 +355,6 @@ mod tests {
         tracker.read(host("cni0"), &Cluster::new());
         assert_eq!(tracker.config().bridges, [Arc::from("br9")]);
         assert_eq!(tracker.config().overlay_ports, [4789]);
-        assert!(!tracker.config().source_guard, "a port on another bridge is no pod's");
+        assert!(!tracker.config().bridge_table, "a port on another bridge is no pod's");
     }
 }

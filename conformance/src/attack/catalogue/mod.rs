@@ -22,6 +22,7 @@ use crate::{
     lab::Place,
     probe::craft::{self, Tcp},
 };
+use compiler::config::Guards;
 
 /// What must become of a packet while our tables are in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +78,37 @@ pub struct Attack {
     pub wanted: Wanted,
     /// Without them.
     pub baseline: Baseline,
-    /// On nodes whose source guard is off, so that they have no bridge table.
+    /// On nodes that do not know their pods' ports, so that they have no bridge table.
     pub unguarded: Wanted,
+    /// The guard that alone stops it: with that one switched off it arrives.
+    pub guard: Option<Guard>,
+}
+
+/// A guard, by the name of its switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are the fields of `Guards`")]
+pub enum Guard {
+    Overlay,
+    Sources,
+    Routers,
+    Ethertypes,
+}
+
+impl Guard {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Overlay, Self::Sources, Self::Routers, Self::Ethertypes];
+
+    /// The settings with this one off.
+    #[must_use]
+    pub const fn off(self) -> Guards {
+        let all = Guards::ALL;
+        match self {
+            Self::Overlay => Guards { overlay: false, ..all },
+            Self::Sources => Guards { sources: false, ..all },
+            Self::Routers => Guards { routers: false, ..all },
+            Self::Ethertypes => Guards { ethertypes: false, ..all },
+        }
+    }
 }
 
 /// Begins every marker; in no other packet of a lab.
@@ -147,6 +177,7 @@ impl List<'_> {
             wanted,
             baseline: Baseline::Arrives,
             unguarded: wanted,
+            guard: None,
         });
         Last(&mut self.attacks[number])
     }
