@@ -21,10 +21,12 @@ const CHAINS: [(Switch, &[&str]); 4] = [
 ];
 
 fn touched(delta: &Delta) -> BTreeSet<&str> {
-    let chain = |op| match op {
-        Op::SetRules { chain, .. } => &**chain,
-        other => panic!("a switch changes rules alone: {other:?}"),
-    };
+    fn chain(op: &Op) -> &str {
+        match op {
+            Op::SetRules { chain, .. } => chain,
+            other => panic!("a switch changes rules alone: {other:?}"),
+        }
+    }
     delta.ops.iter().map(chain).collect()
 }
 
