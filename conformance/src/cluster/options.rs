@@ -49,6 +49,16 @@ pub enum Families {
 }
 
 impl Families {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Dual => "dual",
+        }
+    }
+
     pub(super) fn has_ipv4(self) -> bool {
         self != Self::Ipv6
     }

@@ -1,10 +1,15 @@
 //! Suites of others, run on a real cluster, and what they say.
 
+mod document;
+mod ginkgo;
 mod netpol;
-mod report;
+mod record;
+mod run;
 
-pub use netpol::{Netpol, run};
-pub use report::{Run, Spec, document};
+pub use document::{About, document};
+pub use netpol::{NETPOL, Netpol, netpol};
+pub use record::{RESULTS, Record};
+pub use run::{Run, Spec};
 
 /// A suite could not be run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -25,4 +30,11 @@ pub enum SuiteError {
         /// The end of its output.
         tail: String,
     },
+}
+
+/// The version of a module that a `go.mod` requires; empty if it does not.
+fn required(go_mod: &'static str, module: &str) -> &'static str {
+    let mut lines = go_mod.lines().map(|line| line.trim().trim_start_matches("require "));
+    let version = lines.find_map(|line| line.strip_prefix(module)?.strip_prefix(' '));
+    version.and_then(|rest| rest.split_whitespace().next()).unwrap_or_default()
 }

@@ -1,10 +1,11 @@
 //! The upstream NetworkPolicy specs (k8s.io/kubernetes/test/e2e/network/netpol).
 
-use super::{Run, Spec, SuiteError};
+use super::{About, Run, Spec, SuiteError, ginkgo};
 use crate::{
     cluster::{Cluster, ClusterError, NetpolPrograms},
     log_tail::last_lines,
 };
+use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
@@ -16,9 +17,22 @@ use std::{
 
 /// Specs that run at once: most of their time is waiting for probes that are denied.
 const PROCESSES: &str = "--procs=4";
-/// The specs that open SCTP sockets. Kernels without CONFIG_IP_SCTP have none.
+/// The specs that open SCTP sockets.
 const SCTP: &str = "SCTPConnectivity";
+const NO_SCTP: &str = "it opens SCTP sockets, and this kernel has none (CONFIG_IP_SCTP)";
+/// IPPROTO_SCTP.
+const SCTP_PROTOCOL: i32 = 132;
 const POLL: Duration = Duration::from_millis(200);
+const REPORT: &str = "report.json";
+
+const GO_MOD: &str = include_str!("../../cluster/kubernetes/go.mod");
+
+/// What the document says of it.
+pub const NETPOL: About = About {
+    suite: "netpol",
+    text: "The upstream e2e specs `test/e2e/network/netpol` of Kubernetes, four at once. They probe the first family of a pod's addresses alone:\n\
+           IPv4 in dual stack.",
+};
 
 /// Which specs.
 #[derive(Clone, Debug)]
@@ -27,34 +41,20 @@ pub struct Netpol {
     pub focus: String,
 }
 
-/// Reads Ginkgo's verbose output: how many specs it will run, and those that have ended. Such a one begins with
-/// `• [13.021 seconds]` or `• [FAILED] [48.310 seconds]`; its name is on the next line.
-fn read(text: &str) -> (usize, Vec<Spec>) {
-    let announced =
-        text.lines().find_map(|line| line.strip_prefix("Will run ")?.split(' ').next()?.parse().ok());
-    let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).peekable();
-    let mut specs = Vec::new();
-    while let Some(line) = lines.next() {
-        let Some(words) = line.strip_prefix("• [").and_then(|rest| rest.strip_suffix(']')) else {
-            continue;
-        };
-        let (state, time) = words.split_once("] [").unwrap_or(("passed", words));
-        let Some(seconds) = time.strip_suffix(" seconds").and_then(|time| time.parse().ok()) else {
-            continue;
-        };
-        // Not there yet.
-        let Some(name) = lines.peek() else { break };
-        let message = if state == "passed" { String::new() } else { "see the suite's output".to_owned() };
-        specs.push(Spec { name: (*name).to_owned(), state: state.to_lowercase(), seconds, message });
+impl Netpol {
+    /// Of Kubernetes, such as `v1.37.2`.
+    #[must_use]
+    pub fn version() -> &'static str {
+        super::required(GO_MOD, "k8s.io/kubernetes")
     }
-    (announced.unwrap_or(0), specs)
 }
 
-/// Runs the specs on a cluster and says each one as it ends. Output and JUnit report are in the folder `output` afterwards.
+/// Runs the specs on a cluster and says each one as it ends. Output, JUnit and JSON report are in the folder `output` afterwards.
+/// Specs that open SCTP sockets are skipped on a kernel that has none.
 ///
 /// # Errors
 /// [`SuiteError::Ended`] if specs are missing; a failed spec is no error.
-pub fn run(
+pub fn netpol(
     cluster: &Cluster,
     suite: &Netpol,
     output: &Path,
@@ -66,11 +66,17 @@ pub fn run(
     let log = output.join("output.log");
     let file = File::create(&log).map_err(error(&log))?;
     let same = file.try_clone().map_err(error(&log))?;
+    let protocol = Some(Protocol::from(SCTP_PROTOCOL));
+    let has_sctp = Socket::new(Domain::IPV4, Type::STREAM, protocol).is_ok();
     let begin = Instant::now();
     let mut command = cluster.control_plane().command(&programs.ginkgo.to_string_lossy());
+    command.args(["run", PROCESSES, &format!("--focus={}", suite.focus)]);
+    if !has_sctp {
+        command.arg(format!("--skip={SCTP}"));
+    }
     command
-        .args(["run", PROCESSES, &format!("--focus={}", suite.focus), &format!("--skip={SCTP}")])
         .args(["--no-color", "-v", "--timeout=60m", "--junit-report=junit.xml"])
+        .arg(format!("--json-report={REPORT}"))
         .arg(format!("--output-dir={}", output.display()))
         .arg(&programs.specs)
         .args(["--", "--provider=skeleton", "--node-os-distro=custom", "--disable-log-dump"])
@@ -81,9 +87,12 @@ pub fn run(
         .stdout(same)
         .stderr(file)
         .process_group(0);
+    let report = output.join(REPORT);
+    // An earlier run's is not this one's.
+    let _ = fs::remove_file(&report);
     let mut child = command.spawn().map_err(ClusterError::io("ginkgo"))?;
     let (mut size, mut told) = (0, 0);
-    let (status, expected, specs) = loop {
+    let (status, expected, seen) = loop {
         // Asked before the file is read, so that what was written last is read too.
         let ended = child.try_wait().map_err(ClusterError::io("ginkgo"))?;
         let now = fs::metadata(&log).map_err(error(&log))?.len();
@@ -92,30 +101,21 @@ pub fn run(
             continue;
         }
         size = now;
-        let (expected, specs) = read(&fs::read_to_string(&log).unwrap_or_default());
+        let (expected, specs) = ginkgo::progress(&fs::read_to_string(&log).unwrap_or_default());
         specs.iter().skip(told).for_each(|spec| say(spec, expected));
         told = specs.len();
         if let Some(status) = ended {
-            break (status, expected, specs);
+            break (status, expected, told);
         }
     };
-    if specs.is_empty() || specs.len() != expected {
+    let took = begin.elapsed();
+    let left_out = |name: &str| (!has_sctp && name.contains(SCTP)).then_some(NO_SCTP);
+    let json = fs::read(&report).unwrap_or_default();
+    let specs = ginkgo::report(&json, left_out).unwrap_or_default();
+    let ran = specs.iter().filter(|spec| !spec.skipped()).count();
+    if seen == 0 || seen != expected || ran > expected || specs.is_empty() {
         let tail = last_lines(&fs::read_to_string(&log).unwrap_or_default(), 20);
-        return Err(SuiteError::Ended { status: status.to_string(), seen: specs.len(), expected, tail });
+        return Err(SuiteError::Ended { status: status.to_string(), seen, expected, tail });
     }
-    Ok(Run { options: cluster.options().clone(), specs, took: begin.elapsed() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ended_specs_are_read_with_their_state_and_a_half_written_line_is_not() {
-        let text = "Will run 3 of 51 specs\n• [13.021 seconds]\na b\n/x.go:1\n• [FAILED] [48.310 seconds]\nc\n• [2.0 seconds]\nhal";
-        let (announced, specs) = read(text);
-        let found: Vec<_> = specs.iter().map(|spec| (&*spec.name, &*spec.state, spec.failed())).collect();
-        assert_eq!(announced, 3);
-        assert_eq!(found, [("a b", "passed", false), ("c", "failed", true)]);
-    }
+    Ok(Run { options: cluster.options().clone(), specs, took })
 }

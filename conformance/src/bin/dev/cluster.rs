@@ -176,7 +176,7 @@ fn status(mut cluster: Cluster) -> Result<bool, ClusterError> {
 
 fn describe(cluster: &Cluster) {
     let options = cluster.options();
-    let (families, engine) = (format!("{:?}", options.families).to_lowercase(), options.engine.name());
+    let (families, engine) = (options.families.name(), options.engine.name());
     println!(
         "  {} workers, {families}, kube-proxy {}, engine {engine}",
         options.workers,

@@ -1,14 +1,19 @@
-//! `cargo conformance`: outsiders' suites on a real cluster.
+//! `cargo conformance`: suites on real clusters.
 
 use crate::cluster::{self, Shape};
 use conformance::{
-    cluster::{ClusterError, Engine},
-    suite::{self, Netpol, Run, SuiteError},
+    cluster::{Cluster, ClusterError, Engine},
+    suite::{self, About, NETPOL, Netpol, RESULTS, Record, Run, Spec, SuiteError},
 };
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/conformance.md");
-const GO_MOD: &str = include_str!("../../../cluster/kubernetes/go.mod");
+/// In the document's order.
+const ABOUT: &[About] = &[NETPOL];
 /// Nothing passes this without an engine.
 const DENY: &str = "between server and client should support a .default-deny-ingress";
 
@@ -23,56 +28,67 @@ pub(crate) struct Options {
     engines: Vec<Engine>,
     #[command(flatten)]
     shape: Shape,
-    /// Only specs whose name matches this.
-    #[arg(long, default_value = "Netpol")]
-    focus: String,
-    /// Run one spec that denies on a cluster without an engine too: it must fail.
+    /// Only netpol's specs whose name matches this.
+    #[arg(long, conflicts_with = "write")]
+    focus: Option<String>,
+    /// Run one of netpol's specs that deny on a cluster without an engine too: it must fail.
     #[arg(long)]
     control: bool,
-    /// Write docs/conformance.md from the results.
+    /// Keep the results in conformance/results, and write docs/conformance.md from all that are there.
     #[arg(long)]
     write: bool,
-    /// Where output and JUnit reports go.
+    /// Where output and reports go.
     #[arg(long, default_value = "target/conformance")]
-    output: std::path::PathBuf,
+    output: PathBuf,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Suite {
     /// The upstream NetworkPolicy specs.
     Netpol,
 }
 
-/// Runs them; `false` if a spec failed that should pass, or the control passed.
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Netpol => NETPOL.suite,
+        }
+    }
+
+    fn version(self) -> &'static str {
+        match self {
+            Self::Netpol => Netpol::version(),
+        }
+    }
+}
+
+/// Runs them; `false` if a test failed that should pass, or the control passed.
 pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
-    let (mut passed, mut failed, mut runs) = (0, 0, Vec::new());
-    for suite in &options.suites {
-        let Suite::Netpol = suite;
+    let (mut passed, mut failed) = (0, 0);
+    for &suite in &options.suites {
         for &engine in &options.engines {
-            let run = netpol(options, engine, &options.focus)?;
-            // Without an engine a failed spec is what is expected: the figures are told, and count for nothing.
+            let run = one(options, suite, engine, options.focus.as_deref().unwrap_or("Netpol"))?;
+            // Without an engine a failed test is what is expected: the figures are told, and count for nothing.
             if engine != Engine::None {
                 let [good, bad, _] = run.counts();
                 (passed, failed) = (passed + good, failed + bad);
             }
-            runs.push(run);
+            keep(options, suite, "all", &run)?;
         }
-        if options.control {
-            let run = netpol(options, Engine::None, DENY)?;
+        if options.control && suite == Suite::Netpol {
+            let run = one(options, suite, Engine::None, DENY)?;
             let [good, bad, _] = run.counts();
             let fails = good == 0 && bad > 0;
-            runs.push(run);
             println!(
                 "control: `{DENY}` without an engine {}",
                 if fails { "fails, as it must" } else { "passes: FAIL" }
             );
             (passed, failed) = (passed + usize::from(fails), failed + usize::from(!fails));
+            keep(options, suite, "control", &run)?;
         }
     }
     if options.write {
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let version = GO_MOD.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "));
-        let text = suite::document(&runs, kernel.trim(), version.unwrap_or_default());
+        let text = suite::document(&Record::all(Path::new(RESULTS))?, ABOUT);
         fs::write(DOCUMENT, text).map_err(ClusterError::io(DOCUMENT))?;
         println!("wrote docs/conformance.md");
     }
@@ -80,29 +96,43 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
     Ok(failed == 0)
 }
 
-/// One cluster, one run of the suite.
-fn netpol(options: &Options, engine: Engine, focus: &str) -> Result<Run, SuiteError> {
-    println!("netpol, engine {}", engine.name());
+fn keep(options: &Options, suite: Suite, selection: &str, run: &Run) -> Result<(), SuiteError> {
+    if options.write {
+        Record::new(suite.name(), suite.version(), selection, run)?.keep(Path::new(RESULTS))?;
+    }
+    Ok(())
+}
+
+/// One cluster, one run of a suite.
+fn one(options: &Options, suite: Suite, engine: Engine, focus: &str) -> Result<Run, SuiteError> {
+    println!("{}, engine {}", suite.name(), engine.name());
     let cluster = cluster::start(&options.shape.options("conformance", engine))?;
-    let output = std::path::absolute(Path::new(&options.output).join(engine.name()));
+    let output = std::path::absolute(options.output.join(suite.name()).join(engine.name()));
     let output = output.map_err(ClusterError::io("the output's folder"))?;
-    let (begin, mut ended) = (Instant::now(), 0);
-    let run = suite::run(&cluster, &Netpol { focus: focus.to_owned() }, &output, &mut |spec, all| {
-        ended += 1;
-        let spent = begin.elapsed().as_secs();
-        let left = spent as usize * all.saturating_sub(ended) / ended;
-        println!("  {ended}/{all} {} {:.0} s  {}  ({left} s left)", spec.state, spec.seconds, spec.name);
-        if spec.failed() {
-            println!("    {}", spec.message.lines().next().unwrap_or_default());
-        }
-    })?;
+    let run = run_on(&cluster, suite, focus, &output)?;
+    for spec in run.specs.iter().filter(|spec| spec.failed()) {
+        println!("  {}: {}\n    {}", spec.state, spec.name, spec.message.replace('\n', "\n    "));
+    }
     let [passed, failed, skipped] = run.counts();
     println!(
-        "  netpol with {}: of {} specs {passed} are good, {failed} bad, {skipped} skipped, in {:.0} s; output in {}",
+        "  {} with {}: of {} tests {passed} are good, {failed} bad, {skipped} skipped, in {:.0} s; output in {}",
+        suite.name(),
         engine.name(),
         run.specs.len(),
         run.took.as_secs_f64(),
         output.display()
     );
     Ok(run)
+}
+
+fn run_on(cluster: &Cluster, suite: Suite, focus: &str, output: &Path) -> Result<Run, SuiteError> {
+    let (begin, mut ended) = (Instant::now(), 0);
+    let mut say = |spec: &Spec, all: usize| {
+        ended += 1;
+        let left = begin.elapsed().as_secs() as usize * all.saturating_sub(ended) / ended;
+        println!("  {ended}/{all} {} {:.0} s  {}  ({left} s left)", spec.state, spec.seconds, spec.name);
+    };
+    match suite {
+        Suite::Netpol => suite::netpol(cluster, &Netpol { focus: focus.to_owned() }, output, &mut say),
+    }
 }
