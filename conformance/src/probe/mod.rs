@@ -23,9 +23,11 @@ mod wire;
 
 pub use batch::TIMEOUT;
 pub(crate) use batch::run;
+pub(crate) use datagram::prepare;
 pub use frames::{Capture, Delivery, Injector, WAIT, contains};
 pub use question::{Answer, Outcome, Probe, Reply, Transport};
 pub(crate) use responder::Responder;
 pub use stream::Stream;
+pub(crate) use traffic::Arrivals;
 pub use traffic::Side;
 pub use udp_flow::{Count, UdpFlow};

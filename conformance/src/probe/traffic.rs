@@ -90,7 +90,7 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    fn note(&mut self, number: u64) {
+    pub(crate) fn note(&mut self, number: u64) {
         // A number that no lab could have reached is no number of ours.
         let Ok(word) = usize::try_from(number / 64).map(|w| w.min(1 << 20)) else {
             return;
@@ -103,7 +103,7 @@ impl Arrivals {
         self.bits[word] |= bit;
     }
 
-    fn has(&self, number: u64) -> bool {
+    pub(crate) fn has(&self, number: u64) -> bool {
         let word = usize::try_from(number / 64).ok().and_then(|w| self.bits.get(w));
         word.is_some_and(|w| w >> (number % 64) & 1 == 1)
     }

@@ -1,13 +1,12 @@
 //! `cargo demo`: builds `policyd`, runs the demo, and says what it found.
 
-use crate::workspace::{self, WorkspaceError};
+use crate::{
+    interrupt,
+    workspace::{self, WorkspaceError},
+};
 use conformance::{
     demo::{self, Checks, Kept, Screen, Servers},
     lab::{LabError, Place, ownership},
-};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
 };
 use std::{
     fs::File,
@@ -15,18 +14,12 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{self, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// Names a `policyd` to use; then none is built.
 const POLICYD: &str = "PALISADE_POLICYD";
-/// Signals that come this soon after the first are the same request.
-const AT_ONCE: Duration = Duration::from_millis(500);
 /// Failed checks that are listed; the closing line counts all.
 const LISTED: usize = 40;
 
@@ -49,35 +42,13 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DemoCommandError {
     move |source| DemoCommandError::Io { what, source }
 }
 
-/// Listens for Ctrl-C and requests to end. The first one ends the demo at its next step, which takes the lab down; the
-/// second one ends it at once, and the lab's reaper does the same.
-fn listen(interrupted: Arc<AtomicBool>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
-    thread::spawn(move || {
-        let mut first: Option<Instant> = None;
-        for signal in signals.forever() {
-            match first {
-                None => eprintln!("interrupted; taking the lab down"),
-                // Some send one to the process and one to its group.
-                Some(first) if first.elapsed() < AT_ONCE => continue,
-                Some(_) => process::exit(128 + signal),
-            }
-            first = Some(Instant::now());
-            interrupted.store(true, Ordering::SeqCst);
-        }
-    });
-    Ok(())
-}
-
 /// Runs the demo; `true` if every check held.
 pub(crate) fn run(keep: bool) -> Result<bool, DemoCommandError> {
-    if std::env::var_os(POLICYD).is_none() {
-        build()?;
-    }
+    build_policyd()?;
     let mut out = io::stdout();
     let mut screen = Screen::stdout(&mut out);
     // Until here there is nothing to take down.
-    listen(screen.interrupted()).map_err(io_error("cannot listen for signals"))?;
+    interrupt::listen(screen.interrupted()).map_err(io_error("cannot listen for signals"))?;
     let begin = Instant::now();
     let company = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/company");
     let mut checks = Checks::default();
@@ -100,8 +71,11 @@ pub(crate) fn run(keep: bool) -> Result<bool, DemoCommandError> {
     Ok(checks.failures.is_empty())
 }
 
-/// Builds `policyd`. On a terminal cargo shows its own bar, with counts.
-fn build() -> Result<(), DemoCommandError> {
+/// Builds `policyd`, unless one is named. On a terminal cargo shows its own bar, with counts.
+pub(crate) fn build_policyd() -> Result<(), DemoCommandError> {
+    if std::env::var_os(POLICYD).is_some() {
+        return Ok(());
+    }
     let begin = Instant::now();
     let workspace = workspace::Workspace::read()?;
     let mut cargo = workspace::cargo();

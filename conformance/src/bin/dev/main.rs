@@ -9,7 +9,9 @@ mod closing_lines;
 mod cluster;
 mod conformance_suites;
 mod demo;
+mod endure;
 mod image;
+mod interrupt;
 mod phases;
 mod runner;
 mod setup;
@@ -54,6 +56,8 @@ enum Command {
     Image(image::Options),
     /// Run outsiders' suites on a real cluster; the last line is `N passed, M failed`.
     Conformance(conformance_suites::Options),
+    /// Change and break things at random under traffic; no promise may be broken. The last line is `N passed, M failed`.
+    Endure(endure::Options),
     /// Check format and lints, and with cargo-deny where it is installed.
     Lint,
 }
@@ -73,6 +77,8 @@ enum DevError {
     Bench(#[from] bench::BenchError),
     #[error(transparent)]
     Demo(#[from] demo::DemoCommandError),
+    #[error(transparent)]
+    Endure(#[from] endure::EndureCommandError),
     #[error(transparent)]
     Cluster(#[from] conformance::cluster::ClusterError),
     #[error(transparent)]
@@ -127,6 +133,11 @@ fn run(command: Command) -> Result<bool, DevError> {
         Command::Conformance(options) => {
             setup::packages()?;
             Ok(conformance_suites::run(&options)?)
+        }
+        Command::Endure(options) => {
+            setup::packages()?;
+            setup::machine()?;
+            Ok(endure::run(&options)?)
         }
         Command::Lint => {
             setup::packages()?;

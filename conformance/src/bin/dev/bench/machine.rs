@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 /// A line for each thing that a reader who compares figures must know: its name, and what it is.
-pub(super) fn read(root: &Path) -> Vec<(&'static str, String)> {
+pub(crate) fn read(root: &Path) -> Vec<(&'static str, String)> {
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).current_dir(root).output();
         let text = output

@@ -1,7 +1,7 @@
 //! `cargo bench-all`: every benchmark target of the workspace, one after the other, and what they say about the budgets.
 
 mod document;
-mod machine;
+pub(crate) mod machine;
 
 use crate::{
     runner::{self, RunError},

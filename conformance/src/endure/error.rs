@@ -1,0 +1,55 @@
+//! What ends a run before its end.
+
+use crate::{enforced::PolicydError, lab::LabError};
+use std::io;
+
+/// The run cannot go on. A promise that is broken is no such error: it is counted.
+#[derive(Debug, thiserror::Error)]
+pub enum EndureError {
+    /// The lab or a `policyd` in it.
+    #[error(transparent)]
+    Policyd(#[from] PolicydError),
+    /// A daemon that cannot be stopped or continued.
+    #[error("cannot signal policyd: {0}")]
+    Signal(io::Error),
+    /// Our tables are not repaired.
+    #[error(
+        "the tables of node {node} differ from what policyd wants by {operations} operations after {seconds} s"
+    )]
+    NotRepaired {
+        /// Which node.
+        node: u8,
+        /// By how much.
+        operations: u64,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// Streams and questions do not notice what they are there to notice.
+    #[error("the control failed: {0}")]
+    Blind(&'static str),
+    /// What is kept of a failure, or the report.
+    #[error("{path}: {source}")]
+    Write {
+        /// Where.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody pressed Ctrl-C, or the process was told to end.
+    #[error("interrupted; the lab has been taken down")]
+    Interrupted,
+}
+
+impl From<LabError> for EndureError {
+    fn from(error: LabError) -> Self {
+        Self::Policyd(error.into())
+    }
+}
+
+impl EndureError {
+    /// For `map_err` after writing a file.
+    pub(super) fn write(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.display().to_string();
+        |source| Self::Write { path, source }
+    }
+}

@@ -1,0 +1,227 @@
+//! What happens in a round, drawn from the round's seed.
+
+use crate::random::{Draw, NAMESPACES, NODES, PODS, POLICIES};
+use policy_model::{cluster::Cluster, object::ObjectKey};
+use std::{fmt, time::Duration};
+
+/// A round. Everything that is random in it comes from its seed, so that it can be had again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Objects change.
+    Change(Vec<Change>),
+    /// Something breaks, and nothing changes.
+    Fault(Fault),
+    /// Something breaks so long after objects have changed.
+    During(Vec<Change>, Duration, Fault),
+    /// Pods end, and others start with their addresses: each with the next one's, so that one alone keeps its own.
+    Replace(Vec<usize>),
+}
+
+/// One object that changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A pod, by its place in [`PODS`], gets other labels and named ports.
+    Pod(usize),
+    /// A namespace gets other labels.
+    Namespace(&'static str),
+    /// A policy comes, or becomes another one.
+    Policy(usize),
+    /// A policy goes.
+    NoPolicy(usize),
+}
+
+/// What breaks, and on which node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) node: u8,
+    pub(super) kind: FaultKind,
+}
+
+/// What breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// `policyd` is killed (SIGKILL) and started again after a while.
+    Kill(Duration),
+    /// `policyd` is stopped (SIGSTOP) for a while.
+    Freeze(Duration),
+    /// Tables of others come, fill, and go, as kube-proxy's and a firewall's do.
+    Strangers,
+    /// So many foreign changes while `policyd` is stopped that its notifications overflow; one of them is in our table.
+    Overflow,
+    /// Somebody changes our tables.
+    Edit,
+    /// Somebody deletes one of our tables.
+    Delete,
+    /// Somebody flushes the whole ruleset; the others' tables come back by themselves.
+    Flush,
+}
+
+impl FaultKind {
+    /// Whether what is in force on the node is another thing for a moment: until it is repaired.
+    pub(super) fn damages(self) -> bool {
+        match self {
+            Self::Kill(_) | Self::Freeze(_) | Self::Strangers => false,
+            Self::Overflow | Self::Edit | Self::Delete | Self::Flush => true,
+        }
+    }
+
+    /// What it is counted as.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "policyd killed",
+            Self::Freeze(_) => "policyd frozen",
+            Self::Strangers => "others' tables came and went",
+            Self::Overflow => "notifications lost",
+            Self::Edit => "our tables edited",
+            Self::Delete => "a table of ours deleted",
+            Self::Flush => "ruleset flushed",
+        }
+    }
+}
+
+impl Round {
+    /// The round of a seed.
+    pub(super) fn draw(draw: &mut Draw) -> Self {
+        match draw.below(20) {
+            0..8 => Self::Change(changes(draw)),
+            8..12 => Self::Fault(fault(draw)),
+            12..17 => {
+                let (changes, fault) = (changes(draw), fault(draw));
+                // From before policyd has read the change to after it has committed it.
+                Self::During(changes, Duration::from_micros(draw.below(40_000) as u64), fault)
+            }
+            _ => Self::Replace(replaced(draw)),
+        }
+    }
+
+    /// Its fault, if it has one.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Fault(fault) | Self::During(_, _, fault) => Some(*fault),
+            Self::Change(_) | Self::Replace(_) => None,
+        }
+    }
+}
+
+fn changes(draw: &mut Draw) -> Vec<Change> {
+    let count = draw.one_of(&[1, 1, 1, 2, 3, 12]);
+    (0..count)
+        .map(|_| match draw.below(10) {
+            0..4 => Change::Pod(draw.below(PODS.len())),
+            4..6 => Change::Namespace(draw.one_of(&NAMESPACES)),
+            6..9 => Change::Policy(draw.below(POLICIES)),
+            _ => Change::NoPolicy(draw.below(POLICIES)),
+        })
+        .collect()
+}
+
+fn fault(draw: &mut Draw) -> Fault {
+    let node = 1 + draw.below(usize::from(NODES)) as u8;
+    let while_ms = |draw: &mut Draw, most| Duration::from_millis(draw.below(most) as u64);
+    let kind = match draw.below(16) {
+        0..6 => FaultKind::Kill(while_ms(draw, 400)),
+        6..8 => FaultKind::Freeze(while_ms(draw, 1_500)),
+        8..10 => FaultKind::Strangers,
+        10 => FaultKind::Overflow,
+        11..14 => FaultKind::Edit,
+        14 => FaultKind::Delete,
+        _ => FaultKind::Flush,
+    };
+    Fault { node, kind }
+}
+
+/// One pod, or some of one node, whose addresses go round.
+fn replaced(draw: &mut Draw) -> Vec<usize> {
+    let node = 1 + draw.below(usize::from(NODES)) as u8;
+    let mut pods: Vec<_> = (0..PODS.len()).filter(|&pod| PODS[pod].2 == node).collect();
+    let count = draw.one_of(&[1, 2, 2, 3]);
+    (0..count).map(|_| pods.swap_remove(draw.below(pods.len()))).collect()
+}
+
+impl Change {
+    /// Makes it.
+    pub(super) fn apply(self, draw: &mut Draw, cluster: &mut Cluster) {
+        match self {
+            Self::Pod(pod) => {
+                let (namespace, name, node) = PODS[pod];
+                let key = ObjectKey::new(namespace, name);
+                let ips = cluster.pod(&key).map(|pod| pod.ips.to_vec()).unwrap_or_default();
+                cluster.insert_pod(draw.pod(key, node, ips));
+            }
+            Self::Namespace(name) => cluster.insert_namespace(draw.namespace(name)),
+            Self::Policy(number) => {
+                remove_policy(cluster, number);
+                cluster.insert_policy(draw.policy(number));
+            }
+            Self::NoPolicy(number) => remove_policy(cluster, number),
+        }
+    }
+}
+
+/// A policy keeps its number when it moves to another namespace.
+fn remove_policy(cluster: &mut Cluster, number: usize) {
+    for namespace in NAMESPACES {
+        cluster.remove_policy(&ObjectKey::new(namespace, format!("policy-{number}")));
+    }
+}
+
+/// `3 changes, then on node 2: policyd killed`
+impl fmt::Display for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Change(changes) => write!(f, "{}", Changes(changes)),
+            Self::Fault(fault) => write!(f, "{fault}"),
+            Self::During(changes, after, fault) => {
+                write!(f, "{}, and {:.1} ms later {fault}", Changes(changes), after.as_secs_f64() * 1e3)
+            }
+            Self::Replace(pods) => {
+                let names: Vec<_> =
+                    pods.iter().map(|&pod| format!("{}/{}", PODS[pod].0, PODS[pod].1)).collect();
+                write!(f, "pods made anew, with each other's addresses: {}", names.join(" "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "on node {}: {}", self.node, self.kind.name())?;
+        match self.kind {
+            FaultKind::Kill(time) | FaultKind::Freeze(time) => write!(f, " for {} ms", time.as_millis()),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Changes<'a>(&'a [Change]);
+
+impl fmt::Display for Changes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, change) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            match change {
+                Change::Pod(pod) => write!(f, "{comma}pod {}/{}", PODS[*pod].0, PODS[*pod].1)?,
+                Change::Namespace(name) => write!(f, "{comma}namespace {name}")?,
+                Change::Policy(number) => write!(f, "{comma}policy-{number}")?,
+                Change::NoPolicy(number) => write!(f, "{comma}no policy-{number}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_seed_gives_its_round_again_and_all_kinds_come_up() {
+        let rounds: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed))).collect();
+        let again: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed))).collect();
+        assert_eq!(rounds, again);
+        let faults: BTreeSet<_> = rounds.iter().filter_map(|r| Some(r.fault()?.kind.name())).collect();
+        assert_eq!(faults.len(), 7, "{faults:?}");
+        assert!(rounds.iter().any(|round| matches!(round, Round::Replace(pods) if pods.len() > 1)));
+    }
+}
