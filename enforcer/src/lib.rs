@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod cli;
+pub mod fitness;
 pub mod folder_watch;
 #[expect(unsafe_code, reason = "the one room that talks to the kernel and to libnftnl")]
 pub mod nft;

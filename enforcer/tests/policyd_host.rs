@@ -132,7 +132,7 @@ fn check_names_what_would_make_policy_void() {
     let good = node.policyd("check");
     assert_eq!(good.status, 0, "{good:?}");
     assert!(good.out.contains("ok    pod bridge        cni0"), "{}", good.out);
-    assert!(good.out.ends_with("9 checks: 8 ok, 1 warning, 0 failed\n"), "{}", good.out);
+    assert!(good.out.ends_with("13 checks: 11 ok, 2 warnings, 0 failed\n"), "{}", good.out);
     assert_eq!(node.nft("list tables"), "", "it changes nothing");
 
     node.nft("add table inet kube-network-policies");
@@ -144,8 +144,9 @@ fn check_names_what_would_make_policy_void() {
     for said in [
         "FAIL  kube-proxy        kube-proxy is in IPVS mode",
         "warn  second engine     kube-network-policies is here",
-        "ok    overlay           udp 4789 (flannel.1)",
-        "9 checks: 6 ok, 2 warnings, 1 failed",
+        "ok    overlay           VXLAN, UDP 4789 (flannel.1); pods may not send to UDP 4789",
+        "policyd takeover --from kube-network-policies",
+        "13 checks: 9 ok, 3 warnings, 1 failed",
     ] {
         assert!(bad.out.contains(said), "{said:?} is missing in\n{}", bad.out);
     }

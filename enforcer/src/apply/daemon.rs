@@ -218,12 +218,6 @@ impl<B: Backend> Daemon<B> {
         match input {
             Input::Changes { changes, seen } => self.take_changes(changes, seen),
             Input::Host { facts, seen } => {
-                if facts.netfilter.is_none() && self.tracker.facts().netfilter.is_some() {
-                    let note =
-                        "br_netfilter is gone: traffic between pods of this node passes by every policy";
-                    error!("{note}");
-                    self.telling.tell(report::Event::node(true, "BridgedTrafficNotJudged", note.into()));
-                }
                 let update = self.tracker.read(*facts, &self.cluster);
                 self.ensure_flags();
                 self.take_host(update, seen);
@@ -453,6 +447,10 @@ impl<B: Backend> Daemon<B> {
             Question::Counters(answer) => {
                 let counters = self.engine.backend().counters();
                 let _ = answer.send(counters.inspect_err(|error| warn!(%error, "no counters")).ok());
+            }
+            Question::PodRanges(answer) => {
+                let node = self.cluster.node(&self.tracker.config().node);
+                let _ = answer.send(node.map(|node| node.pod_cidrs.clone()).unwrap_or_default());
             }
             Question::Status(answer) => {
                 let _ = answer.send(self.status());

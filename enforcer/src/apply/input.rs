@@ -9,6 +9,7 @@ use compiler::{
     ir::{Family, Name},
     readback::Readback,
 };
+use ipnet::IpNet;
 use policy_model::{
     cluster::Change,
     verdict::{Flow, Verdict},
@@ -55,6 +56,8 @@ pub enum Question {
     Verdict(Box<Flow>, oneshot::Sender<Verdict>),
     /// The kernel's named counters; `None` if they cannot be read now.
     Counters(oneshot::Sender<Option<BTreeMap<(Family, Name), Counter>>>),
+    /// `spec.podCIDRs` of this node's object; empty where there is none.
+    PodRanges(oneshot::Sender<Vec<IpNet>>),
     /// Whether all that is wanted is in force.
     Status(oneshot::Sender<Status>),
 }

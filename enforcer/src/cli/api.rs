@@ -62,7 +62,7 @@ fn follow(options: &RunOptions, credentials: Credentials) -> Result<(), Failure>
     };
     host.runtime.spawn(source.follow(sender, metrics, reporter.clone()));
     let node = options.node_name.clone();
-    host.serve(move |inputs| {
+    host.serve(reporter.clone(), move |inputs| {
         if let Some(daemon) = ground.begin(inputs, state)? {
             check_node(daemon.cluster(), &node);
             daemon.with_keeper(keeper).with_reporter(reporter).run(inputs);

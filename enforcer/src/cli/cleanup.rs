@@ -1,7 +1,8 @@
 //! `policyd cleanup`.
 
-use super::{CleanupOptions, Failure, StateOptions, preflight, run::cannot, signals::Signals};
+use super::{CleanupOptions, Failure, StateOptions, run::cannot, signals::Signals};
 use crate::{
+    fitness::GIVE_CAPABILITY,
     nft::{Backend, Error, Kernel},
     node::{
         flags::FlagKeeper,
@@ -29,9 +30,7 @@ fn wait() -> io::Result<()> {
 
 fn undo(options: &StateOptions) -> Result<(), Failure> {
     let tables = remove_tables().map_err(|error| match error {
-        Error::Permission => {
-            Failure::failed("CAP_NET_ADMIN is missing: the tables stay", preflight::GIVE_CAPABILITY)
-        }
+        Error::Permission => Failure::failed("CAP_NET_ADMIN is missing: the tables stay", GIVE_CAPABILITY),
         error => Failure::failed(format!("cannot remove the tables: {error}"), ""),
     })?;
     for table in &tables {

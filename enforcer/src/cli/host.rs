@@ -7,9 +7,14 @@ use super::{
 };
 use crate::{
     apply::{Daemon, Input},
+    fitness::{
+        self,
+        watch::{Digest, Nudge},
+    },
     nft::{self, Backend, Kernel, Monitor},
     node::{facts::Facts, flags::FlagKeeper, tracker::Tracker, watch},
     observe::{http, metrics::Metrics},
+    report::Reporter,
 };
 use policy_model::cluster::Change;
 use std::sync::{
@@ -32,6 +37,9 @@ pub(super) struct Host {
     inputs: Receiver<Input>,
     monitor: Monitor,
     listener: TcpListener,
+    fitness: fitness::Settings,
+    nudge: Sender<Nudge>,
+    nudges: Receiver<Nudge>,
 }
 
 /// What the loop is made of, beside the cluster's objects.
@@ -51,7 +59,18 @@ impl Host {
         let runtime = runtime.map_err(|e| cannot("start the runtime", &e))?;
         let (sender, inputs) = mpsc::channel();
         let hosts = sender.clone();
-        let report = move |facts, seen| hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok();
+        let (nudge, nudges) = mpsc::channel();
+        let mut digest = Digest::default();
+        let links = nudge.clone();
+        let report = move |facts: Facts, seen| {
+            let now = Digest::of(&facts);
+            if now != digest {
+                digest = now;
+                // Without a watch nobody waits for it.
+                let _ = links.send(Nudge::Host);
+            }
+            hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok()
+        };
         let facts = watch::follow(&options.host.cni_folders(), report)
             .map_err(|e| cannot("follow this host's links", &e))?;
         let bridge_family = preflight::require(&nft::probe(), &facts)?;
@@ -71,16 +90,23 @@ impl Host {
         let monitor = Monitor::open(kernel.port()).map_err(|e| cannot("listen to nftables", &e))?;
         let tracker = Tracker::new(settings(options, bridge_family));
         let ground = Ground { kernel, tracker, facts, flags: flags(options)?, metrics: metrics.clone() };
-        Ok((Self { runtime, sender, metrics, inputs, monitor, listener }, ground))
+        let fitness = options.host.fitness((&options.guards).into());
+        Ok((Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges }, ground))
     }
 
     /// Runs `work` in a thread of its own, and everything that waits in this one, until a signal comes. `work` ends when it
     /// is told [`Input::Stop`].
+    ///
+    /// `reporter` is told of what changes on this host.
     pub(super) fn serve(
         self,
+        reporter: Reporter,
         work: impl FnOnce(&Receiver<Input>) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Self { runtime, sender, metrics, inputs, monitor, listener } = self;
+        let Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges } = self;
+        fitness::watch::Watch::new(fitness, metrics.clone(), reporter, sender.clone())
+            .start(nudges)
+            .map_err(|e| cannot("watch this host", &e))?;
         if let Ok(address) = listener.local_addr() {
             info!(%address, "HTTP");
         }
@@ -93,7 +119,7 @@ impl Host {
                     error!(%error, "HTTP is not served any more");
                 }
             });
-            tokio::spawn(listen(monitor, sender.clone()));
+            tokio::spawn(listen(monitor, sender.clone(), nudge));
             tokio::select! {
                 signal = signals.next() => {
                     info!(signal, "stopping; the tables stay in force");
@@ -166,7 +192,7 @@ impl Ground {
 }
 
 /// Tells the loop of somebody else's changes of our tables.
-async fn listen(monitor: Monitor, sender: Sender<Input>) {
+async fn listen(monitor: Monitor, sender: Sender<Input>, nudge: Sender<Nudge>) {
     let mut stream = match monitor.into_stream() {
         Ok(stream) => stream,
         Err(error) => return error!(%error, "changes of nftables by others are seen only once a minute"),
@@ -175,6 +201,7 @@ async fn listen(monitor: Monitor, sender: Sender<Input>) {
         let foreign = match stream.next().await {
             Ok(nft::Event::Commit { by_us: true, .. }) => false,
             Ok(nft::Event::Commit { touched, process, name, .. }) => {
+                let _ = nudge.send(Nudge::Rules);
                 if !touched.is_empty() {
                     warn!(process, name, tables = ?touched, "somebody else has changed our tables");
                 }

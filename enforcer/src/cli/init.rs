@@ -1,9 +1,12 @@
 //! `policyd init`: what a host needs once, and what takes more privilege than policyd has while it runs.
 
-use super::{Failure, InitOptions, preflight, run::cannot};
-use crate::node::{
-    module::LoadError,
-    switches::{MODULE, Step, SwitchError, SwitchKeeper},
+use super::{Failure, InitOptions, run::cannot};
+use crate::{
+    fitness::GIVE_BR_NETFILTER,
+    node::{
+        module::LoadError,
+        switches::{MODULE, Step, SwitchError, SwitchKeeper},
+    },
 };
 
 pub(super) fn run(options: &InitOptions) -> Result<(), Failure> {
@@ -30,7 +33,7 @@ fn failed(error: &SwitchError) -> Failure {
             "loading takes the capability SYS_MODULE (a privileged init container has it) and a kernel that has the \
              module; loaded at boot (/etc/modules-load.d/) it needs neither"
         }
-        SwitchError::NoSwitch(_) => preflight::GIVE_BR_NETFILTER,
+        SwitchError::NoSwitch(_) => GIVE_BR_NETFILTER,
         SwitchError::Set { .. } => {
             "in a container /proc/sys is read-only unless it is privileged; or set both on the host in /etc/sysctl.d/"
         }

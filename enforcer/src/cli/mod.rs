@@ -14,7 +14,10 @@ mod signals;
 
 pub use failure::Failure;
 
-use crate::node::watch::CniFolders;
+use crate::{
+    fitness,
+    node::{cni_conf, watch::CniFolders},
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compiler::config::{Established, Guards, UnknownPods};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -70,12 +73,14 @@ Examples:
     Run(RunOptions),
     /// Tell whether policy would hold on this host, one line a check
     ///
-    /// Changes nothing. Exit status 1 if a check fails.
+    /// Changes nothing. Exit status 0 if nothing failed, warnings or not; 1 if something did. policyd run looks again each
+    /// minute, and tells of what has changed.
     #[command(after_help = "\
 Examples:
   policyd check
+  policyd check --kubeconfig /etc/kubernetes/admin.conf --node-name w1 --output json
   policyd check --pod-interface kube-bridge")]
-    Check(HostOptions),
+    Check(CheckOptions),
     /// Prepare this host: load br_netfilter and turn both bridge-nf-call switches on
     ///
     /// An init container does this, since it takes more privilege than policyd has while it runs. What was there before is
@@ -173,6 +178,28 @@ impl Switch {
 }
 
 #[derive(Debug, Args)]
+struct CheckOptions {
+    /// Ask the API server of this kubeconfig too, for its version and this node's pod ranges [default: in a pod, its own
+    /// cluster's]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// This node's name, as pods have it in spec.nodeName
+    #[arg(long, value_name = "NAME")]
+    node_name: Option<String>,
+    /// For people or for programs
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    output: OutputFormat,
+    #[command(flatten)]
+    host: HostOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
 struct HostOptions {
     /// The bridge that pods hang on; may be given several times [default: found by the pods' gateway, or cni0]
     #[arg(long, value_name = "NAME", value_parser = interface)]
@@ -184,14 +211,41 @@ struct HostOptions {
     /// CNI's folder, with results/ in it
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
     cni_dir: PathBuf,
-    /// host-local's folder of leases, its dataDir [default: networks/ in CNI's folder]
+    /// host-local's folder of leases, its dataDir [default: what CNI's configuration says, else networks/ in CNI's folder]
     #[arg(long, value_name = "DIR")]
     cni_networks_dir: Option<PathBuf>,
+    /// Where the container runtime looks for CNI's configuration; may be given several times [default: the folders of
+    /// kubeadm, k3s, RKE2, k0s, MicroK8s, Talos]
+    #[arg(long, value_name = "DIR")]
+    cni_conf_dir: Vec<PathBuf>,
+    /// Where flanneld writes its ranges
+    #[arg(long, value_name = "FILE", default_value = crate::node::watch::SUBNET_FILE)]
+    subnet_file: PathBuf,
 }
 
 impl HostOptions {
     fn cni_folders(&self) -> CniFolders {
-        CniFolders::new(&self.cni_dir, self.cni_networks_dir.as_deref())
+        let said = || cni_conf::find(&self.conf_dirs()).into_iter().find_map(|conf| conf.data_dir);
+        let networks = self.cni_networks_dir.clone().or_else(said);
+        let subnet_file = self.subnet_file.clone();
+        CniFolders { subnet_file, ..CniFolders::new(&self.cni_dir, networks.as_deref()) }
+    }
+
+    fn conf_dirs(&self) -> Vec<PathBuf> {
+        match &*self.cni_conf_dir {
+            [] => cni_conf::FOLDERS.iter().map(|(folder, _)| folder.into()).collect(),
+            set => set.to_vec(),
+        }
+    }
+
+    fn fitness(&self, guards: Guards) -> fitness::Settings {
+        fitness::Settings {
+            pod_interfaces: self.pod_interface.clone(),
+            overlay_ports: self.overlay_port.clone(),
+            folders: self.cni_folders(),
+            conf_dirs: self.conf_dirs(),
+            guards,
+        }
     }
 }
 

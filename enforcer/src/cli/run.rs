@@ -11,6 +11,7 @@ use crate::{
         watch,
     },
     observe::metrics::Metrics,
+    report::Reporter,
     source::{
         kube::Credentials,
         manifests::{self, Fault, Folder},
@@ -51,7 +52,7 @@ fn run_folder(options: &RunOptions, root: &Path, format: LogFormat) -> Result<()
         let daemon = ground.daemon(changes, false)?;
         manifests::follow(folder, watch, host.sender.clone(), host.metrics.clone())
             .map_err(|e| cannot("follow the folder of manifests", &e))?;
-        return host.serve(move |inputs| {
+        return host.serve(Reporter::silent(), move |inputs| {
             daemon.run(inputs);
             Ok(())
         });

@@ -30,5 +30,5 @@ pub use encode::encode;
 pub use error::{Error, Object, Refusal};
 pub use kernel::Kernel;
 pub use monitor::{Event, Monitor, Stream};
-pub use neighbours::{ChainName, chains};
+pub use neighbours::{ChainName, chains, masquerades};
 pub use probe::{Finding, probe};

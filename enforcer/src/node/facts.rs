@@ -37,6 +37,8 @@ pub struct Facts {
     pub leased: Vec<(IpAddr, Arc<str>)>,
     /// Addresses whose lease was deleted while their network was there, until they are leased again.
     pub freed: BTreeSet<IpAddr>,
+    /// This node's pod ranges by Flannel's `subnet.env`, each with the pod bridge's address.
+    pub subnets: Vec<IpNet>,
 }
 
 impl Facts {

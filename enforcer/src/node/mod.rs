@@ -2,6 +2,7 @@
 
 pub mod cni;
 mod cni_cache;
+pub mod cni_conf;
 pub mod facts;
 pub mod flags;
 mod kept;
@@ -9,6 +10,7 @@ mod leases;
 mod link_watch;
 pub mod module;
 pub mod rtnl;
+pub mod subnet;
 pub mod switches;
 pub mod sysctl;
 pub mod tracker;

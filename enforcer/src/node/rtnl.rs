@@ -1,5 +1,6 @@
 //! A blocking rtnetlink socket: the host's links and addresses, and one setting of bridges.
 
+use ipnet::IpNet;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
@@ -7,9 +8,16 @@ use netlink_packet_route::{
     RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
     link::{InfoBridge, InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkInfo, LinkMessage},
+    route::{RouteAddress, RouteAttribute, RouteMessage},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+/// `RT_TABLE_MAIN`.
+const MAIN_TABLE: u8 = 254;
 
 /// Whether a bridge hands its frames to the IP hooks, for itself alone. Source: `IFLA_BR_NF_CALL_IPTABLES`,
 /// `IFLA_BR_NF_CALL_IP6TABLES`. The sysctls of the same meaning count for all bridges; either suffices.
@@ -65,6 +73,17 @@ pub struct LinkAddress {
     pub prefix: u8,
 }
 
+/// A route of the main table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads.
+    pub to: IpNet,
+    /// Through another host on the link.
+    pub via_gateway: bool,
+    /// Index of the device.
+    pub link: Option<u32>,
+}
+
 /// A socket to the kernel's rtnetlink, of the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Rtnl {
@@ -109,6 +128,21 @@ impl Rtnl {
             .into_iter()
             .filter_map(|answer| match answer {
                 RouteNetlinkMessage::NewAddress(address) => read_address(&address),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Every route of the main table, of both families.
+    ///
+    /// # Errors
+    /// The kernel refuses, or its answer cannot be read.
+    pub fn routes(&mut self) -> io::Result<Vec<Route>> {
+        let answers = self.dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewRoute(route) => read_route(&route),
                 _ => None,
             })
             .collect())
@@ -234,6 +268,42 @@ fn read_kind(infos: &[LinkInfo]) -> LinkKind {
         (Some(kind), _) => LinkKind::Other(kind.to_string()),
         (None, _) => LinkKind::Other(String::new()),
     }
+}
+
+/// `None` for routes of other tables: those of local and broadcast addresses are the kernel's own.
+fn read_route(message: &RouteMessage) -> Option<Route> {
+    use netlink_packet_route::AddressFamily::{Inet, Inet6};
+    let header = &message.header;
+    if header.table != MAIN_TABLE {
+        return None;
+    }
+    let mut route = Route {
+        to: IpNet::new(
+            match header.address_family {
+                Inet => Ipv4Addr::UNSPECIFIED.into(),
+                Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+                _ => return None,
+            },
+            header.destination_prefix_length,
+        )
+        .ok()?,
+        via_gateway: false,
+        link: None,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                route.to = IpNet::new((*address).into(), header.destination_prefix_length).ok()?;
+            }
+            RouteAttribute::Destination(RouteAddress::Inet6(address)) => {
+                route.to = IpNet::new((*address).into(), header.destination_prefix_length).ok()?;
+            }
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => route.via_gateway = true,
+            RouteAttribute::Oif(index) => route.link = Some(*index),
+            _ => {}
+        }
+    }
+    Some(route)
 }
 
 /// On a point-to-point link `IFA_ADDRESS` is the other end; `IFA_LOCAL` is always our own where it is given.

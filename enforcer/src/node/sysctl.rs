@@ -26,6 +26,15 @@ impl BridgeNetfilter {
     }
 }
 
+/// One of `fs.inotify.*`, which count for each user of the host.
+///
+/// # Errors
+/// It cannot be read, or is no number.
+pub fn inotify_limit(name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name))?;
+    text.trim().parse().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
 /// Whether this kernel has IPv6 in this namespace; without it nothing asks about `bridge-nf-call-ip6tables`.
 ///
 /// # Errors

@@ -154,7 +154,8 @@ impl Tracker {
             return self.settings.pod_interfaces.clone();
         }
         let node = &*self.settings.node;
-        let ranges = cluster.node(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
+        let spec = cluster.node(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
+        let ranges = &[spec, &self.facts.subnets].concat();
         let names = |links: Vec<&Link>| links.iter().map(|link| Arc::from(link.name.as_str())).collect();
         let mut found: Vec<Arc<str>> = names(self.facts.pod_bridges(ranges, &[]));
         if found.is_empty() {

@@ -4,10 +4,11 @@
 //! as new as the file. What a file says is reported at once: a pod starts behind it. Links alone may wait for company.
 
 use super::{
-    cni_cache::CniCache, facts::Facts, leases::Leases, link_watch::LinkWatch, rtnl::Link,
+    cni_cache::CniCache, facts::Facts, leases::Leases, link_watch::LinkWatch, rtnl::Link, subnet::Subnet,
     sysctl::BridgeNetfilter,
 };
 use crate::folder_watch::{FolderWatch, Seen};
+use ipnet::IpNet;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
     collections::HashMap,
@@ -26,13 +27,18 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Changes of links alone are reported no sooner than this after the last report.
 const LINKS_GAP: Duration = Duration::from_millis(20);
 
-/// Where CNI keeps its files.
+/// Where flanneld writes its ranges.
+pub const SUBNET_FILE: &str = "/run/flannel/subnet.env";
+
+/// Where CNI and Flannel keep their files.
 #[derive(Clone, Debug)]
 pub struct CniFolders {
     /// With `results` in it; `/var/lib/cni` on every distribution looked at.
     pub cni_dir: PathBuf,
     /// host-local's `dataDir`, with a folder a network; `networks` in `cni_dir` unless the conflist says otherwise.
     pub networks_dir: PathBuf,
+    /// Flannel's `subnet.env`; [`SUBNET_FILE`] unless it is set.
+    pub subnet_file: PathBuf,
 }
 
 impl CniFolders {
@@ -40,7 +46,7 @@ impl CniFolders {
     #[must_use]
     pub fn new(cni_dir: &Path, networks_dir: Option<&Path>) -> Self {
         let networks_dir = networks_dir.map_or_else(|| cni_dir.join("networks"), Path::to_owned);
-        Self { cni_dir: cni_dir.to_owned(), networks_dir }
+        Self { cni_dir: cni_dir.to_owned(), networks_dir, subnet_file: SUBNET_FILE.into() }
     }
 
     /// The folders to watch: one, unless the leases are elsewhere.
@@ -58,12 +64,12 @@ impl CniFolders {
 /// The host cannot be read, or the kernel does not tell of its links.
 pub fn follow(
     folders: &CniFolders,
-    report: impl Fn(Facts, Instant) -> bool + Send + 'static,
+    mut report: impl FnMut(Facts, Instant) -> bool + Send + 'static,
 ) -> io::Result<Facts> {
     let mut follower = Follower::open(folders)?;
     let first = follower.facts();
     let last = first.clone();
-    thread::Builder::new().name("host".into()).spawn(move || follower.run(last, &report))?;
+    thread::Builder::new().name("host".into()).spawn(move || follower.run(last, &mut report))?;
     Ok(first)
 }
 
@@ -77,10 +83,18 @@ pub fn read_once(folders: &CniFolders) -> io::Result<Facts> {
     cache.update(&Seen::Everything);
     leases.update(&Seen::Everything);
     let leased = leases.held().map(|(address, container)| (address, container.clone())).collect();
-    Ok(Facts { attachments: cache.attachments(), leased, ..Facts::read()? })
+    let subnets = subnets(&folders.subnet_file);
+    Ok(Facts { attachments: cache.attachments(), leased, subnets, ..Facts::read()? })
+}
+
+/// This node's ranges by Flannel. A file that cannot be understood tells none; `policyd check` says why.
+fn subnets(file: &Path) -> Vec<IpNet> {
+    Subnet::read(file).ok().flatten().map(|subnet| subnet.own).unwrap_or_default()
 }
 
 struct Follower {
+    subnet_file: PathBuf,
+    subnets: Vec<IpNet>,
     roots: Vec<PathBuf>,
     /// One a root; none while the kernel gives none.
     files: Vec<FolderWatch>,
@@ -112,6 +126,8 @@ impl Follower {
     /// Watches first, so that no change between a reading and its watch is lost.
     fn open(folders: &CniFolders) -> io::Result<Self> {
         let mut follower = Self {
+            subnet_file: folders.subnet_file.clone(),
+            subnets: subnets(&folders.subnet_file),
             roots: folders.roots(),
             files: Vec::new(),
             links: LinkWatch::open()?,
@@ -159,10 +175,11 @@ impl Follower {
             attachments: self.cache.attachments(),
             leased: self.leases.held().map(|(address, container)| (address, container.clone())).collect(),
             freed: self.leases.freed(),
+            subnets: self.subnets.clone(),
         }
     }
 
-    fn run(&mut self, mut last: Facts, report: &impl Fn(Facts, Instant) -> bool) {
+    fn run(&mut self, mut last: Facts, report: &mut impl FnMut(Facts, Instant) -> bool) {
         let (mut noticed, mut looked) = (Noticed::default(), Instant::now());
         let mut read_again = Instant::now() + EVERY;
         loop {
@@ -250,6 +267,7 @@ impl Follower {
             self.watch_files();
         }
         self.look_for_roots();
+        self.subnets = subnets(&self.subnet_file);
         self.read_files(&Seen::Everything);
         // Somebody has deleted leases of pods that live on.
         let links: HashMap<&str, &Link> = last.links.iter().map(|link| (link.name.as_str(), link)).collect();

@@ -1,6 +1,10 @@
 //! What Prometheus is told.
 
-use crate::{apply::Totals, nft};
+use crate::{
+    apply::Totals,
+    fitness::{Fact, Mark},
+    nft,
+};
 use compiler::{
     Stats,
     ir::{Family, Name},
@@ -32,6 +36,12 @@ struct Direction {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Resource {
     resource: &'static str,
+}
+
+/// A fact of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFact {
+    fact: &'static str,
 }
 
 /// What became of an Event: `written`, `dropped`.
@@ -69,6 +79,7 @@ pub struct Metrics {
     watch_restarts: Labelled<Resource, Counter>,
     kubernetes_events: Labelled<Outcome, Counter>,
     report_failures: Labelled<Resource, Counter>,
+    node_facts: Labelled<OfFact, Gauge>,
     dropped_packets: Labelled<Reason, Counter>,
     dropped_bytes: Labelled<Reason, Counter>,
 }
@@ -139,6 +150,11 @@ impl Metrics {
                 "report_failures",
                 "Writings of this node's status or of an Event that failed",
             ),
+            node_facts: labelled(
+                &mut registry,
+                "node_fact",
+                "Whether policy holds with a fact of this host: 0 yes, 1 yes but somebody should know, 2 no",
+            ),
             dropped_packets: labelled(
                 &mut registry,
                 "dropped_packets",
@@ -194,6 +210,11 @@ impl Metrics {
     /// This node's status or an Event could not be written.
     pub fn count_report_failure(&self, resource: &'static str) {
         self.report_failures.get_or_create(&Resource { resource }).inc();
+    }
+
+    /// A fact of this host is so.
+    pub fn set_fact(&self, fact: Fact, mark: Mark) {
+        self.node_facts.get_or_create(&OfFact { fact: fact.label() }).set(mark as i64);
     }
 
     /// Sizes after a commit.

@@ -45,6 +45,20 @@ pub enum Fault {
     /// The connection ended before a list was complete.
     #[error("{0}: the connection ended before the list was complete")]
     Torn(&'static str),
+    /// It lacks what policies and reports are made of.
+    #[error("the API server is too old: it is {version}, the oldest supported is {oldest}")]
+    TooOld {
+        /// As it calls itself.
+        version: String,
+        /// What is needed.
+        oldest: &'static str,
+    },
+    /// A kind that is followed is switched off there.
+    #[error("the API server does not serve {what}")]
+    NotServed {
+        /// An API group's version, or a resource of one.
+        what: String,
+    },
     /// Something that no API server says.
     #[error("{resource}: not an answer of a Kubernetes API server: {reason}")]
     NotKubernetes {
@@ -107,6 +121,10 @@ impl Fault {
                 format!(
                     "grant the verbs list and watch on {resource} in API group \"{group}\" by a ClusterRole"
                 )
+            }
+            Self::TooOld { .. } => "upgrade the cluster; nothing is enforced anew meanwhile".into(),
+            Self::NotServed { .. } => {
+                "switch it on (kube-apiserver --runtime-config); nothing is enforced anew meanwhile".into()
             }
             Self::Unreachable(_) => "is the address right, and is the API server up?".into(),
             _ => String::new(),

@@ -1,8 +1,8 @@
 //! Five streams of news become one of changes.
 
 use super::{
-    connection::Connection, fault::Fault, follower::Follower, kind::Kind, known::Known, news::News,
-    parking::Parking,
+    backoff::Backoff, connection::Connection, fault::Fault, follower::Follower, kind::Kind, known::Known,
+    news::News, parking::Parking, server,
 };
 use crate::{apply::Input, observe::metrics::Metrics, report::Reporter};
 use policy_model::cluster::{Change, TerminationHold};
@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, mpsc::Sender},
     time::Instant,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 use tracing::{error, info, warn};
 
 /// News that wait to be taken; a follower that is further ahead waits.
@@ -22,7 +22,7 @@ const AHEAD: usize = 1024;
 pub struct Source {
     news: mpsc::Receiver<News>,
     merge: Merge,
-    _followers: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 impl Source {
@@ -30,9 +30,9 @@ impl Source {
     #[must_use]
     pub fn start(connection: &Arc<Connection>) -> Self {
         let (sender, news) = mpsc::channel(AHEAD);
-        let followers =
-            Kind::ALL.into_iter().map(|kind| Follower::new(kind, connection.clone(), sender.clone()).run());
-        Self { news, merge: Merge::default(), _followers: followers.collect() }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(begin(connection.clone(), sender));
+        Self { news, merge: Merge::default(), _tasks: tasks }
     }
 
     /// Beginning with what an earlier run has left: what the lists do not name of it is told as deleted.
@@ -92,6 +92,40 @@ impl Source {
             }
         }
     }
+}
+
+/// Follows every kind, once the API server is known to have what is asked of it.
+async fn begin(connection: Arc<Connection>, news: mpsc::Sender<News>) {
+    // It concerns all kinds, of which this is the first that is needed.
+    const KIND: Kind = Kind::Namespaces;
+    let (mut backoff, mut in_trouble) = (Backoff::default(), false);
+    loop {
+        match server::require(&connection).await {
+            Ok(version) => {
+                info!(%version, "the API server answers");
+                break;
+            }
+            // Some hide it. What is really not there is said by the first list.
+            Err(Fault::Forbidden { message, .. }) => {
+                info!(message, "the API server does not tell its version, so that it is not checked");
+                break;
+            }
+            Err(fault) => {
+                let wait = backoff.wait(fault.retry_after());
+                in_trouble = true;
+                if news.send(News::Trouble(KIND, fault)).await.is_err() {
+                    return;
+                }
+                sleep(wait).await;
+            }
+        }
+    }
+    if in_trouble && news.send(News::Recovered(KIND)).await.is_err() {
+        return;
+    }
+    let follow = |kind| Follower::new(kind, connection.clone(), news.clone()).run();
+    let mut followers: JoinSet<()> = Kind::ALL.into_iter().map(follow).collect();
+    while followers.join_next().await.is_some() {}
 }
 
 /// The state between the followers and the loop.
@@ -166,7 +200,10 @@ impl Merge {
                     // It happens after every longer absence.
                     Fault::Expired(_) => info!("{fault}"),
                     _ if !is_new => {}
-                    Fault::Unauthorized(_) | Fault::Forbidden { .. } => error!(help, "{fault}"),
+                    Fault::Unauthorized(_)
+                    | Fault::Forbidden { .. }
+                    | Fault::TooOld { .. }
+                    | Fault::NotServed { .. } => error!(help, "{fault}"),
                     _ => warn!(help, "{fault}; what was in force stays"),
                 }
             }

@@ -29,6 +29,7 @@ mod merge;
 mod news;
 mod parking;
 mod reader;
+pub mod server;
 mod slim;
 mod wire;
 
