@@ -157,9 +157,11 @@ impl Streams {
         self.open(id, netns, &[addresses::OUTSIDE4.into(), addresses::OUTSIDE6.into()])
     }
 
-    /// A host is away from now on.
+    /// A host is away from now on. What was sent to it before is read.
     pub(super) fn close(&self, id: HostId) {
-        lock(&self.shared.sending).hosts[id] = None;
+        let leaving = lock(&self.shared.sending).hosts[id].take();
+        thread::sleep(EVERY * 3);
+        drop(leaving);
         lock(&self.shared.receivers).retain(|token, _| (*token >> 8) as usize != id);
     }
 
