@@ -12,6 +12,10 @@ pub(super) const PAUSE: &str = "registry.k8s.io/pause:3.10";
 /// The repository of what the upstream suites run.
 const AGNHOST: &str = "registry.k8s.io/e2e-test-images/agnhost";
 
+/// Of names of our own, for what is not as anybody publishes it.
+const COREDNS: &str = "palisade.dev/coredns";
+const CYCLONUS: &str = "palisade.dev/cyclonus";
+
 /// The archives that every node loads. They are beside their programs in the cache.
 pub(super) fn ensure() -> Result<Vec<PathBuf>, ClusterError> {
     Ok(vec![pause()?, agnhost()?])
@@ -48,6 +52,46 @@ fn agnhost() -> Result<PathBuf, ClusterError> {
         image.write(&archive)?;
     }
     Ok(archive)
+}
+
+/// An image in an archive.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The image's whole name.
+    pub(crate) name: String,
+}
+
+/// CoreDNS alone.
+pub(super) fn coredns() -> Result<Archive, ClusterError> {
+    let built = build::ensure(&build::COREDNS)?;
+    let of = built.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let archive = Archive { path: built.join("image.tar"), name: format!("{COREDNS}:{of}") };
+    if !archive.path.exists() {
+        let mut layer = Layer::new();
+        layer.file("/coredns", Content::Host(built.join("coredns")), 0o755)?;
+        let mut image = Image::new(Reference::new(&archive.name)?, layer);
+        image.entrypoint = vec!["/coredns".to_owned()];
+        image.write(&archive.path)?;
+    }
+    Ok(archive)
+}
+
+/// What cyclonus' pods run: agnhost, which serves, and what probes beside it.
+pub(super) fn cyclonus(built: &Path, version: &str) -> Result<Archive, ClusterError> {
+    let agnhost = build::ensure(&build::AGNHOST)?;
+    let name = format!("{CYCLONUS}:{version}");
+    // Made of two states of sources.
+    let of = agnhost.file_name().unwrap_or_default().to_string_lossy();
+    let path = built.join(format!("image-{of}.tar"));
+    if !path.exists() {
+        let mut layer = Layer::new();
+        layer.file("/agnhost", Content::Host(agnhost.join("agnhost")), 0o755)?;
+        layer.file("/worker", Content::Host(built.join("worker")), 0o755)?;
+        Image::new(Reference::new(&name)?, layer).write(&path)?;
+    }
+    Ok(Archive { path, name })
 }
 
 /// The full name of the agnhost image that nodes have.

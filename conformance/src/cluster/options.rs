@@ -20,10 +20,13 @@ pub struct Options {
     pub proxy: ProxyMode,
     /// Who enforces NetworkPolicies.
     pub engine: Engine,
+    /// Whether CoreDNS answers for the names of Services.
+    #[serde(default)]
+    pub dns: bool,
 }
 
 impl Options {
-    /// Three workers, IPv4, kube-proxy with nftables, and nobody who enforces.
+    /// Three workers, IPv4, kube-proxy with nftables, nobody who enforces, and no name service.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -32,6 +35,7 @@ impl Options {
             families: Families::Ipv4,
             proxy: ProxyMode::Nftables,
             engine: Engine::None,
+            dns: false,
         }
     }
 }

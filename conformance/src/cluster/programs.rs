@@ -1,6 +1,9 @@
 //! Everything that a cluster runs, built where it is missing.
 
-use super::{Binaries, ClusterError, Engine, build, images};
+use super::{
+    Binaries, ClusterError, Engine, Options, build,
+    images::{self, Archive},
+};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -15,20 +18,23 @@ pub(super) struct Programs {
     plugins: [PathBuf; 2],
     /// Archives that every node loads.
     pub(super) images: Vec<PathBuf>,
+    /// The name service, where one is wanted.
+    pub(super) coredns: Option<Archive>,
     /// Only where it is the engine.
     pub(super) kube_router: Option<PathBuf>,
 }
 
 impl Programs {
     /// Builds what is missing. The first is by far the longest, and what the others share with it is compiled then.
-    pub(super) fn ensure(engine: Engine) -> Result<Self, ClusterError> {
+    pub(super) fn ensure(options: &Options) -> Result<Self, ClusterError> {
         let kubernetes = Binaries::ensure()?;
         let images = images::ensure()?;
         let plugins = [build::ensure(&build::CNI_PLUGINS)?, build::ensure(&build::CNI_FLANNEL)?];
         let flanneld = build::ensure(&build::FLANNELD)?.join("flanneld");
-        let kube_router = (engine == Engine::KubeRouter).then(|| build::ensure(&build::KUBE_ROUTER));
+        let kube_router = (options.engine == Engine::KubeRouter).then(|| build::ensure(&build::KUBE_ROUTER));
         let kube_router = kube_router.transpose()?.map(|dir| dir.join("kube-router"));
-        Ok(Self { kubernetes, flanneld, plugins, images, kube_router })
+        let coredns = options.dns.then(images::coredns).transpose()?;
+        Ok(Self { kubernetes, flanneld, plugins, images, coredns, kube_router })
     }
 
     /// Makes a folder with a link to each CNI plugin, and gives its path.
@@ -61,5 +67,23 @@ impl NetpolPrograms {
     pub(crate) fn ensure() -> Result<Self, ClusterError> {
         let specs = build::ensure(&build::NETPOL)?.join("netpol.test");
         Ok(Self { specs, ginkgo: build::ensure(&build::GINKGO)?.join("ginkgo") })
+    }
+}
+
+/// What runs cyclonus' cases.
+#[derive(Debug)]
+pub(crate) struct CyclonusPrograms {
+    /// Runs the cases of one world.
+    pub(crate) cases: PathBuf,
+    /// What its pods run.
+    pub(crate) image: Archive,
+}
+
+impl CyclonusPrograms {
+    /// Builds what is missing. `version` is cyclonus'.
+    pub(crate) fn ensure(version: &str) -> Result<Self, ClusterError> {
+        let built = build::ensure(&build::CYCLONUS)?;
+        let image = images::cyclonus(&built, version)?;
+        Ok(Self { cases: built.join("cases"), image })
     }
 }

@@ -5,7 +5,7 @@ use super::{
     accounts::Accounts,
     certificates::Authority,
     control_plane::ControlPlane,
-    engine, kubeconfig, links,
+    dns, engine, kubeconfig, links,
     node::Boot,
     options::WORKERS,
     plan::Plan,
@@ -72,7 +72,7 @@ impl Cluster {
             // Better said now than once all the rest is up.
             crate::enforced::binary()?;
         }
-        let programs = Programs::ensure(options.engine)?;
+        let programs = Programs::ensure(options)?;
         ownership::sweep()?;
         require_memory()?;
         let claim = Claim::new(&options.name)?;
@@ -126,6 +126,11 @@ impl Cluster {
         engine::start(self, programs, &accounts)?;
         if self.options.engine != Engine::None {
             say(&format!("{} enforces", self.options.engine.name()));
+        }
+        if let Some(image) = &programs.coredns {
+            self.import(&image.path)?;
+            dns::start(self, image)?;
+            say("CoreDNS answers");
         }
         self.save()
     }
@@ -275,6 +280,19 @@ impl Cluster {
     /// As [`Self::kubectl`].
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, ClusterError> {
         Ok(self.binaries.kubectl(&self.control_plane, &self.kubeconfig(), arguments, input)?)
+    }
+
+    /// Loads an image archive into the container runtime of every node.
+    ///
+    /// # Errors
+    /// What `ctr` says.
+    pub fn import(&self, archive: &Path) -> Result<(), ClusterError> {
+        thread::scope(|scope| {
+            let imports: Vec<_> =
+                self.nodes.iter().map(|node| scope.spawn(|| node.import(archive))).collect();
+            let panicked = |_| Err(LabError::Panicked("an import".to_owned()).into());
+            imports.into_iter().try_for_each(|import| import.join().unwrap_or_else(panicked))
+        })
     }
 
     /// Leaves it up when this process ends; [`Self::find`] finds it.

@@ -1,11 +1,13 @@
 //! Suites of others, run on a real cluster, and what they say.
 
+mod cyclonus;
 mod document;
 mod ginkgo;
 mod netpol;
 mod record;
 mod run;
 
+pub use cyclonus::{CYCLONUS, Cyclonus, cyclonus};
 pub use document::{About, document};
 pub use netpol::{NETPOL, Netpol, netpol};
 pub use record::{RESULTS, Record};
@@ -18,6 +20,9 @@ pub enum SuiteError {
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] crate::cluster::ClusterError),
+    /// There is no such case.
+    #[error("cyclonus has no case {0}: they are 1 to {1}")]
+    NoCase(u16, usize),
     /// It ended before all of its specs had, or told of more than there are.
     #[error("the suite ended ({status}) after {seen} of {expected} specs; its last lines:\n{tail}")]
     Ended {

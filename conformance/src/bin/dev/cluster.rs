@@ -46,7 +46,7 @@ enum Command {
         #[arg(long, value_enum, default_value = "none")]
         engine: Engine,
         /// etcd and the API server alone, without nodes.
-        #[arg(long, conflicts_with_all = ["workers", "family", "kube_proxy", "engine"])]
+        #[arg(long, conflicts_with_all = ["workers", "family", "kube_proxy", "dns", "engine"])]
         api_only: bool,
     },
     /// Say whether it is up and how to reach it.
@@ -83,6 +83,9 @@ pub(crate) struct Shape {
     /// The mode of kube-proxy.
     #[arg(long, value_enum, default_value = "nftables")]
     kube_proxy: ProxyMode,
+    /// CoreDNS answers for the names of Services.
+    #[arg(long)]
+    dns: bool,
 }
 
 fn workers() -> RangedU64ValueParser<u8> {
@@ -92,8 +95,8 @@ fn workers() -> RangedU64ValueParser<u8> {
 impl Shape {
     /// The cluster of this shape.
     pub(crate) fn options(self, name: &str, engine: Engine) -> Wanted {
-        let Self { workers, family, kube_proxy } = self;
-        Wanted { name: name.to_owned(), workers, families: family, proxy: kube_proxy, engine }
+        let Self { workers, family, kube_proxy, dns } = self;
+        Wanted { name: name.to_owned(), workers, families: family, proxy: kube_proxy, engine, dns }
     }
 }
 
@@ -178,9 +181,10 @@ fn describe(cluster: &Cluster) {
     let options = cluster.options();
     let (families, engine) = (options.families.name(), options.engine.name());
     println!(
-        "  {} workers, {families}, kube-proxy {}, engine {engine}",
+        "  {} workers, {families}, kube-proxy {}, engine {engine}{}",
         options.workers,
-        options.proxy.name()
+        options.proxy.name(),
+        if options.dns { ", CoreDNS" } else { "" }
     );
     println!("  kubeconfig {}", cluster.kubeconfig().display());
     println!(

@@ -1,19 +1,21 @@
 //! `cargo conformance`: suites on real clusters.
 
 use crate::cluster::{self, Shape};
+use clap::builder::RangedU64ValueParser;
 use conformance::{
     cluster::{Cluster, ClusterError, Engine},
-    suite::{self, About, NETPOL, Netpol, RESULTS, Record, Run, Spec, SuiteError},
+    suite::{self, About, CYCLONUS, Cyclonus, NETPOL, Netpol, RESULTS, Record, Run, Spec, SuiteError},
 };
 use std::{
     fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/conformance.md");
 /// In the document's order.
-const ABOUT: &[About] = &[NETPOL];
+const ABOUT: &[About] = &[NETPOL, CYCLONUS];
 /// Nothing passes this without an engine.
 const DENY: &str = "between server and client should support a .default-deny-ingress";
 
@@ -34,6 +36,15 @@ pub(crate) struct Options {
     /// Run one of netpol's specs that deny on a cluster without an engine too: it must fail.
     #[arg(long)]
     control: bool,
+    /// Only these cases of cyclonus, by their numbers, such as 1-20,33.
+    #[arg(long, value_delimiter = ',', value_parser = range, conflicts_with = "write")]
+    cases: Vec<RangeInclusive<u16>>,
+    /// A chosen 30 of cyclonus' cases, some of each kind, in place of all.
+    #[arg(long, conflicts_with = "cases")]
+    chosen: bool,
+    /// How many of cyclonus' cases run at once: each has nine pods of four containers.
+    #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<u8>::new().range(1..=8))]
+    worlds: u8,
     /// Keep the results in conformance/results, and write docs/conformance.md from all that are there.
     #[arg(long)]
     write: bool,
@@ -46,18 +57,30 @@ pub(crate) struct Options {
 enum Suite {
     /// The upstream NetworkPolicy specs.
     Netpol,
+    /// The cases of cyclonus: generated policies, and all pairs of nine pods after each change.
+    Cyclonus,
+}
+
+/// `7` or `3-9`.
+fn range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number of a case"));
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last { Err(format!("{first} comes after {last}")) } else { Ok(first..=last) }
 }
 
 impl Suite {
     fn name(self) -> &'static str {
         match self {
             Self::Netpol => NETPOL.suite,
+            Self::Cyclonus => CYCLONUS.suite,
         }
     }
 
     fn version(self) -> &'static str {
         match self {
             Self::Netpol => Netpol::version(),
+            Self::Cyclonus => Cyclonus::version(),
         }
     }
 }
@@ -73,7 +96,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
                 let [good, bad, _] = run.counts();
                 (passed, failed) = (passed + good, failed + bad);
             }
-            keep(options, suite, "all", &run)?;
+            let selection = if suite == Suite::Cyclonus && options.chosen { "chosen" } else { "all" };
+            keep(options, suite, selection, &run)?;
         }
         if options.control && suite == Suite::Netpol {
             let run = one(options, suite, Engine::None, DENY)?;
@@ -109,7 +133,7 @@ fn one(options: &Options, suite: Suite, engine: Engine, focus: &str) -> Result<R
     let cluster = cluster::start(&options.shape.options("conformance", engine))?;
     let output = std::path::absolute(options.output.join(suite.name()).join(engine.name()));
     let output = output.map_err(ClusterError::io("the output's folder"))?;
-    let run = run_on(&cluster, suite, focus, &output)?;
+    let run = run_on(options, &cluster, suite, focus, &output)?;
     for spec in run.specs.iter().filter(|spec| spec.failed()) {
         println!("  {}: {}\n    {}", spec.state, spec.name, spec.message.replace('\n', "\n    "));
     }
@@ -125,7 +149,13 @@ fn one(options: &Options, suite: Suite, engine: Engine, focus: &str) -> Result<R
     Ok(run)
 }
 
-fn run_on(cluster: &Cluster, suite: Suite, focus: &str, output: &Path) -> Result<Run, SuiteError> {
+fn run_on(
+    options: &Options,
+    cluster: &Cluster,
+    suite: Suite,
+    focus: &str,
+    output: &Path,
+) -> Result<Run, SuiteError> {
     let (begin, mut ended) = (Instant::now(), 0);
     let mut say = |spec: &Spec, all: usize| {
         ended += 1;
@@ -134,5 +164,25 @@ fn run_on(cluster: &Cluster, suite: Suite, focus: &str, output: &Path) -> Result
     };
     match suite {
         Suite::Netpol => suite::netpol(cluster, &Netpol { focus: focus.to_owned() }, output, &mut say),
+        Suite::Cyclonus => {
+            let cases = match options.chosen {
+                true => Cyclonus::CHOSEN.to_vec(),
+                false => options.cases.iter().cloned().flatten().collect(),
+            };
+            suite::cyclonus(cluster, &Cyclonus { cases, worlds: options.worlds }, output, &mut say)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_cases_is_a_number_or_two() {
+        assert_eq!(range("7"), Ok(7..=7));
+        assert_eq!(range("3-9"), Ok(3..=9));
+        assert_eq!(range("9-3"), Err("9 comes after 3".to_owned()));
+        assert_eq!(range("x"), Err("`x` is no number of a case".to_owned()));
     }
 }

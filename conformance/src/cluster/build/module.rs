@@ -89,7 +89,8 @@ fn read_files(
 mod tests {
     use super::{
         super::recipe::{
-            AGNHOST, CNI_FLANNEL, CNI_PLUGINS, FLANNELD, GINKGO, HELM, KUBE_ROUTER, KUBERNETES, NETPOL, PAUSE,
+            AGNHOST, CNI_FLANNEL, CNI_PLUGINS, COREDNS, CYCLONUS, FLANNELD, GINKGO, HELM, KUBE_ROUTER,
+            KUBERNETES, NETPOL, PAUSE,
         },
         *,
     };
@@ -105,6 +106,8 @@ mod tests {
             CNI_PLUGINS,
             CNI_FLANNEL,
             FLANNELD,
+            COREDNS,
+            CYCLONUS,
             HELM,
             KUBE_ROUTER,
         ];

@@ -151,3 +151,21 @@ pub(in crate::cluster) const HELM: Recipe = Recipe {
     packages: &["helm.sh/helm/v4/cmd/helm"],
     ..NOTHING
 };
+
+/// The name service, with few of its plugins.
+pub(in crate::cluster) const COREDNS: Recipe = Recipe {
+    name: "coredns",
+    module: "coredns",
+    upstream: Some("github.com/coredns/coredns"),
+    packages: &["."],
+    ..NOTHING
+};
+
+/// Cases of cyclonus in a world of their own, and what probes in their pods.
+pub(in crate::cluster) const CYCLONUS: Recipe = Recipe {
+    name: "cyclonus",
+    module: "cyclonus",
+    upstream: Some("github.com/mattfenwick/cyclonus"),
+    packages: &["./cases", "./worker"],
+    ..NOTHING
+};

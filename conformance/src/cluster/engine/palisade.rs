@@ -4,9 +4,7 @@ use crate::{
     cluster::{Cluster, ClusterError},
     enforced,
     image::Image,
-    lab::LabError,
 };
-use std::thread;
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/palisade.yaml");
 const NAMESPACE: &str = "palisade-system";
@@ -22,12 +20,7 @@ pub(super) fn start(cluster: &Cluster) -> Result<(), ClusterError> {
     // It does not travel.
     image.gzip = false;
     image.write(&archive)?;
-    thread::scope(|scope| {
-        let imports: Vec<_> =
-            cluster.nodes().iter().map(|node| scope.spawn(|| node.import(&archive))).collect();
-        let panicked = |_| Err(LabError::Panicked("an import".to_owned()).into());
-        imports.into_iter().try_for_each(|import| import.join().unwrap_or_else(panicked))
-    })?;
+    cluster.import(&archive)?;
     cluster.kubectl(&["apply", "--filename", MANIFEST])?;
     let rollout = cluster.kubectl(&["rollout", "status", DAEMONSET, "--namespace", NAMESPACE, PATIENCE]);
     rollout.map(drop).map_err(|error| {
