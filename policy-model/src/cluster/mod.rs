@@ -170,6 +170,13 @@ impl Cluster {
         self.pods.values().map(AsRef::as_ref)
     }
 
+    /// The pods of one namespace, ordered by name.
+    pub fn pods_in<'a>(&'a self, namespace: &'a Arc<str>) -> impl Iterator<Item = &'a Pod> {
+        let first = ObjectKey { namespace: namespace.clone(), name: Arc::from("") };
+        let pods = self.pods.range(first..).map(|(_, pod)| &**pod);
+        pods.take_while(move |pod| pod.key.namespace == *namespace)
+    }
+
     /// The same pods to share: whoever holds them sees them as they are now.
     pub fn shared_pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
         self.pods.values()

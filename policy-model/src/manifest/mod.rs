@@ -11,9 +11,11 @@ mod fields;
 mod kinds;
 mod location;
 mod object;
+mod parts;
 mod problem;
 mod scalar;
 mod schema;
+mod simple;
 mod slice;
 mod suggest;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod typed;
 
 pub use location::{Located, Location};
 pub use object::{Object, Workload};
+pub use parts::{Part, split};
 pub use problem::{Problem, Skipped};
 pub use slice::{EndpointSlice, SlicePort};
 pub use suggest::nearest;
@@ -45,11 +48,33 @@ pub struct Parsed {
     pub skipped: Vec<Skipped>,
 }
 
+impl Parsed {
+    /// Takes in what a later part of the same text holds.
+    pub fn append(&mut self, later: Self) {
+        let Self { objects, slices, terminating, problems, skipped } = later;
+        self.objects.extend(objects);
+        self.slices.extend(slices);
+        self.terminating.extend(terminating);
+        self.problems.extend(problems);
+        self.skipped.extend(skipped);
+    }
+}
+
 /// Reads a text. `file_name` is what locations name; nothing is opened.
 #[must_use]
 pub fn parse(file_name: &str, text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    for part in split(text, usize::MAX) {
+        parsed.append(parse_part(file_name, text, &part));
+    }
+    parsed
+}
+
+/// Reads one of the parts that [`split`] makes of a text; locations are those of the text.
+#[must_use]
+pub fn parse_part(file_name: &str, text: &str, part: &Part) -> Parsed {
     let mut reader = kinds::Reader { file: Arc::from(file_name), parsed: Parsed::default() };
-    tree::documents(text, |document| match document {
+    tree::documents(text, part, |document| match document {
         Ok(node) => reader.document(&node),
         Err(fault) => reader.refuse_document(fault),
     });

@@ -1,13 +1,16 @@
 //! Documents as trees in which every key and value knows its place.
 
 use super::{
+    Part,
     location::Mark,
     scalar::{self, Scalar},
+    simple::{self, Simple},
 };
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    ops::Range,
     rc::Rc,
 };
 
@@ -103,16 +106,29 @@ impl<'t> Map<'t> {
     }
 }
 
-/// Hands over every document of a text that is not empty, broken ones as what is wrong with them.
-pub(super) fn documents<'t>(text: &'t str, mut each: impl FnMut(Result<Rc<Node<'t>>, Fault>)) {
-    if text.len() > limits::BYTES {
-        let message = format!("the text has {} bytes, which is more than {}", text.len(), limits::BYTES);
+/// Hands over every document of a part of a text that is not empty, broken ones as what is wrong with them.
+pub(super) fn documents<'t>(text: &'t str, part: &Part, mut each: impl FnMut(Result<Rc<Node<'t>>, Fault>)) {
+    if part.bytes.len() > limits::BYTES {
+        let message =
+            format!("the text has {} bytes, which is more than {}", part.bytes.len(), limits::BYTES);
         let at = Mark { line: 1, column: 1, start: 0, end: 0 };
         return each(Err(Fault { at, message, help: Some("split it into several files".to_owned()) }));
     }
+    for part in part.documents(text) {
+        let places = Places { part: &part };
+        match simple::document(&text[part.bytes.clone()], places) {
+            Some(Simple::Document(document)) => each(Ok(document)),
+            Some(Simple::Empty) => {}
+            None => general(&text[part.bytes.clone()], places, &mut each),
+        }
+    }
+}
+
+/// The documents of a text by the general parser.
+fn general<'t>(text: &'t str, places: Places<'_>, mut each: impl FnMut(Result<Rc<Node<'t>>, Fault>)) {
     let mut parser = Parser::new_from_str(text);
     loop {
-        match Builder::default().document(&mut parser) {
+        match Builder::new(places).document(&mut parser) {
             Ok(Some(document)) if document.is_null() => {}
             Ok(Some(document)) => each(Ok(document)),
             Ok(None) => return,
@@ -121,16 +137,47 @@ pub(super) fn documents<'t>(text: &'t str, mut each: impl FnMut(Result<Rc<Node<'
                 match parser.proceed_next_document() {
                     Ok(true) => {}
                     Ok(false) => return,
-                    Err(error) => return each(Err(syntax(&error))),
+                    Err(error) => return each(Err(places.syntax(&error))),
                 }
             }
         }
     }
 }
 
+/// From places in a part to places in the text.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'p> {
+    part: &'p Part,
+}
+
+impl Places<'_> {
+    fn mark(self, span: &Span) -> Mark {
+        let range = span.byte_range().unwrap_or_default();
+        self.place(span.start.line(), span.start.col(), range)
+    }
+
+    fn syntax(self, error: &ScanError) -> Fault {
+        let marker = error.marker();
+        let start = marker.byte_offset().unwrap_or_default();
+        Fault { at: self.place(marker.line(), marker.col(), start..start), message: error.info(), help: None }
+    }
+
+    /// The place in the text of bytes of the part, whose line in the part counts from 1, and the column from 0.
+    pub(super) fn place(self, line: usize, column: usize, bytes: Range<usize>) -> Mark {
+        let Part { bytes: own, lines, characters } = self.part;
+        let before = if line == 1 { *characters } else { 0 };
+        Mark {
+            line: line + lines,
+            column: column + 1 + before,
+            start: bytes.start + own.start,
+            end: bytes.end + own.start,
+        }
+    }
+}
+
 /// Puts the tree of one document together.
-#[derive(Default)]
-struct Builder<'t> {
+struct Builder<'t, 'p> {
+    places: Places<'p>,
     open: Vec<Open<'t>>,
     anchors: HashMap<usize, Rc<Node<'t>>>,
     aliased: usize,
@@ -150,7 +197,7 @@ enum OpenData<'t> {
 }
 
 #[derive(Default)]
-struct OpenMap<'t> {
+pub(super) struct OpenMap<'t> {
     map: Map<'t>,
     /// The key whose value is next, and whether it is a plain `<<`.
     key: Option<(Cow<'t, str>, Mark, bool)>,
@@ -163,15 +210,19 @@ struct OpenMap<'t> {
 /// How many keys are looked through one by one.
 const FEW: usize = 16;
 
-impl<'t> Builder<'t> {
+impl<'t, 'p> Builder<'t, 'p> {
+    fn new(places: Places<'p>) -> Self {
+        Self { places, open: Vec::new(), anchors: HashMap::new(), aliased: 0, root: None }
+    }
+
     /// The next document; `None` at the end of the text.
     fn document(
         mut self,
         parser: &mut impl Iterator<Item = Result<(Event<'t>, Span), ScanError>>,
     ) -> Result<Option<Rc<Node<'t>>>, Fault> {
         for event in parser {
-            let (event, span) = event.map_err(|error| syntax(&error))?;
-            let at = mark(&span);
+            let (event, span) = event.map_err(|error| self.places.syntax(&error))?;
+            let at = self.places.mark(&span);
             match event {
                 Event::StreamEnd => return Ok(None),
                 Event::DocumentEnd => return Ok(Some(self.root.unwrap_or_else(|| Rc::new(null(at))))),
@@ -213,11 +264,7 @@ impl<'t> Builder<'t> {
     fn close(&mut self) -> Result<(), Fault> {
         let Some(Open { at, anchor, data }) = self.open.pop() else { return Ok(()) };
         let node = match data {
-            OpenData::List(items) => {
-                let size = items.iter().map(|item| item.size).sum::<usize>() + 1;
-                let is_faulty = items.iter().any(|item| item.is_faulty);
-                Node { data: Data::List(items), at, size, is_faulty }
-            }
+            OpenData::List(items) => list_node(items, at),
             OpenData::Map(open) => open.close(at),
         };
         self.put(Rc::new(node), anchor, at, false)
@@ -254,7 +301,8 @@ impl<'t> Builder<'t> {
 }
 
 impl<'t> OpenMap<'t> {
-    fn insert(&mut self, key: Cow<'t, str>, at: Mark, value: Rc<Node<'t>>) {
+    /// The next entry.
+    pub(super) fn insert(&mut self, key: Cow<'t, str>, at: Mark, value: Rc<Node<'t>>) {
         if self.has(&key) {
             let message = format!("the key {key} is there twice");
             let first = self.map.get(&key).map(|first| first.at.line).unwrap_or_default();
@@ -279,7 +327,7 @@ impl<'t> OpenMap<'t> {
     }
 
     /// A merged key counts only where the map, or an earlier merge, has none of that name.
-    fn close(mut self, at: Mark) -> Node<'t> {
+    pub(super) fn close(mut self, at: Mark) -> Node<'t> {
         for (at, merged) in std::mem::take(&mut self.merges) {
             let sources = merged.as_list().map_or_else(|| vec![&merged], |items| items.iter().collect());
             for source in sources {
@@ -304,11 +352,22 @@ impl<'t> OpenMap<'t> {
     }
 }
 
+pub(super) fn list_node<'t>(items: Vec<Rc<Node<'t>>>, at: Mark) -> Node<'t> {
+    let size = items.iter().map(|item| item.size).sum::<usize>() + 1;
+    let is_faulty = items.iter().any(|item| item.is_faulty);
+    Node { data: Data::List(items), at, size, is_faulty }
+}
+
+/// A value that is not there, as the general parser has it.
+pub(super) fn absent(at: Mark) -> Node<'static> {
+    Node { data: Data::Scalar(Scalar::Null, Cow::Borrowed("~")), at, size: 1, is_faulty: false }
+}
+
 fn null(at: Mark) -> Node<'static> {
     Node { data: Data::Scalar(Scalar::Null, Cow::Borrowed("")), at, size: 1, is_faulty: false }
 }
 
-fn scalar_node<'t>(
+pub(super) fn scalar_node<'t>(
     text: Cow<'t, str>,
     style: ScalarStyle,
     tag: Option<&Tag>,
@@ -347,7 +406,7 @@ fn unknown_tag<T>(tag: Option<&Tag>, at: Mark) -> Result<T, Fault> {
 }
 
 /// Keys are text; Kubernetes takes numbers and booleans as what they look like.
-fn key_text<'t>(node: &Node<'t>, at: Mark) -> Result<Cow<'t, str>, Fault> {
+pub(super) fn key_text<'t>(node: &Node<'t>, at: Mark) -> Result<Cow<'t, str>, Fault> {
     match &node.data {
         Data::Scalar(Scalar::Text, text) => Ok(text.clone()),
         Data::Scalar(Scalar::Null, _) => Ok("null".into()),
@@ -361,14 +420,155 @@ fn fault<T>(at: Mark, message: impl Into<String>) -> Result<T, Fault> {
     Err(Fault { at, message: message.into(), help: None })
 }
 
-fn syntax(error: &ScanError) -> Fault {
-    let marker = error.marker();
-    let start = marker.byte_offset().unwrap_or_default();
-    let at = Mark { line: marker.line(), column: marker.col() + 1, start, end: start };
-    Fault { at, message: error.info(), help: None }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::split;
+    use proptest::prelude::*;
 
-fn mark(span: &Span) -> Mark {
-    let range = span.byte_range().unwrap_or_default();
-    Mark { line: span.start.line(), column: span.start.col() + 1, start: range.start, end: range.end }
+    /// Lines of which some fit together and some do not.
+    fn line() -> impl Strategy<Value = String> {
+        let indent = prop::sample::select(vec![
+            "", "", "  ", "  ", "    ", "   ", "- ", "  - ", "    - ", "-   ", "- - ",
+        ]);
+        let key = prop::sample::select(vec![
+            "a: ",
+            "b: ",
+            "key.io/x-1: ",
+            "\"q r\": ",
+            "'s': ",
+            "on: ",
+            "1: ",
+            "<<: ",
+            "a : ",
+            "a:",
+            "null: ",
+            "",
+            "",
+            "? ",
+            "x:y: ",
+        ]);
+        let value = prop::sample::select(vec![
+            "",
+            "",
+            "",
+            "1",
+            "x",
+            "x y",
+            "x:y",
+            "x: y",
+            "x:",
+            "\"x\"",
+            "\"x",
+            "'x'",
+            "'it''s'",
+            "\"\\n\"",
+            "0x1f",
+            "on",
+            "-",
+            "-1",
+            "- x",
+            "~",
+            "null",
+            "1.5",
+            "10.0.0.0/8",
+            "x #y",
+            "x#y",
+            "#x",
+            " # x",
+            "|",
+            "&x 1",
+            "*x",
+            "!!str 1",
+            "é",
+            "\t",
+            "x,y",
+            "[x]y",
+            "...",
+            "{}",
+            "[]",
+            "[x, \"y\", 'z']",
+            "{x: 1, \"y\": [1, 2,], z: {}}",
+            "{x: 1",
+            "[x",
+            "{x:1}",
+            "{\"x\":1}",
+            "{x: }",
+            "[a: b]",
+            "[- x]",
+            "[x #y]",
+            "{a: b: c}",
+            "[a:]",
+            "[,]",
+            "{x: 1,}",
+            "[x y, z]",
+            "{a: [b: 1]}",
+            "[x:y]",
+            "{x : 1}",
+        ]);
+        let end = prop::sample::select(vec![
+            "\n",
+            "\n",
+            "\n",
+            "\n",
+            " \n",
+            "  # c\n",
+            "\n\n",
+            "\n  # c\n",
+            "",
+            "\r\n",
+        ]);
+        (indent, key, value, end).prop_map(|(indent, key, value, end)| format!("{indent}{key}{value}{end}"))
+    }
+
+    fn read(text: &str) -> (Vec<String>, Option<String>) {
+        let part = &split(text, usize::MAX)[0];
+        let places = Places { part };
+        let mut all = Vec::new();
+        general(text, places, |document| all.push(format!("{document:?}")));
+        let simple = simple::document(text, places).map(|simple| match simple {
+            Simple::Empty => String::new(),
+            Simple::Document(document) => format!("{:?}", Ok::<_, Fault>(document)),
+        });
+        (all, simple)
+    }
+
+    fn holds(text: &str) -> Result<bool, TestCaseError> {
+        let (general, simple) = read(text);
+        let Some(simple) = simple else { return Ok(false) };
+        prop_assert_eq!(general.join("\n"), simple, "{}", text);
+        Ok(true)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        /// What is read without the general parser is what it reads.
+        #[test]
+        fn simple_documents_are_read_as_by_the_general_parser(lines in prop::collection::vec(line(), 0..7), start in 0..3_usize) {
+            let start = ["", "---\n", "--- # x\n"][start];
+            holds(&format!("{start}{}", lines.concat()))?;
+        }
+
+        #[test]
+        fn json_is_read_as_by_the_general_parser(text in "(\\{|\\[)(\\{|\\[|\\}|\\]|,|:|: |\n| |\"a\"|\"b\": |\"c\":|1|true|x|#|'y'){0,14}(\\}|\\])") {
+            holds(&text)?;
+        }
+    }
+
+    /// The properties above would hold of a reader that reads nothing.
+    #[test]
+    fn manifests_are_simple() {
+        let policy = "# A policy\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: db   # it\n  \
+            namespace: \"prod\"\nspec:\n  podSelector: {}\n  policyTypes: [Ingress, 'Egress']\n  ingress:\n  - from:\n    \
+            - podSelector:\n        matchLabels:\n          app: api\n      namespaceSelector: {}\n    - ipBlock: {cidr: 10.0.0.0/8}\n    \
+            ports:\n    - port: 80\n    - {port: 443, protocol: TCP}\n  egress:\n    -\n      to: []\n    - {}\n  empty:\n";
+        for text in [
+            &policy[11..],
+            "{\n  \"kind\": \"List\",\n  \"items\": [\n    {\"a\": 1},\n    []\n  ]\n}\n",
+            "- a\n- b: 1\n  c: 2\n- - x\n",
+        ] {
+            assert!(holds(text).expect("the same tree"), "{text}");
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::{
     classes::{Class, Kind},
-    engine::Sides,
+    engine::{Allowed, Sides},
     ranges::Ranges,
     selection::{Scope, Selection},
-    sets::{SetId, Sets},
+    sets::Sets,
 };
 use crate::connect::ports_of_rule;
 use policy_model::{
@@ -15,13 +15,8 @@ use policy_model::{
     reach::Reach,
     selector::Selector,
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    rc::Rc,
-};
-
-/// The classes that a peer covers, by number.
-type Others = Rc<[usize]>;
+use roaring::RoaringBitmap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Makes the rows of one direction.
 pub(super) struct Compiler<'a> {
@@ -38,8 +33,13 @@ pub(super) struct Compiler<'a> {
     mixed: Vec<usize>,
     /// The classes of each address range that has some.
     of_range: BTreeMap<usize, Vec<usize>>,
-    peers: HashMap<Peer, Others>,
-    selected: HashMap<(Scope, Selector), Others>,
+    /// Sets of classes that peers cover, each once.
+    crowds: Vec<RoaringBitmap>,
+    /// The crowd of each block, and of each pair of selectors.
+    peers: HashMap<Peer, u32>,
+    selected: HashMap<(Scope, Selector), u32>,
+    /// Crowds of classes that have these named ports, among those that these crowds cover; among all for none.
+    named: HashMap<Vec<u32>, Vec<(Vec<&'a [NamedPort]>, u32)>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -65,7 +65,7 @@ impl<'a> Compiler<'a> {
                 of_range.entry(range).or_default().push(index);
             }
         }
-        let (peers, selected) = (HashMap::new(), HashMap::new());
+        let (crowds, peers, selected, named) = (Vec::new(), HashMap::new(), HashMap::new(), HashMap::new());
         Self {
             cluster,
             direction,
@@ -77,14 +77,16 @@ impl<'a> Compiler<'a> {
             of_kind,
             mixed,
             of_range,
+            crowds,
             peers,
             selected,
+            named,
         }
     }
 
     pub(super) fn sides(mut self) -> Sides {
         let isolating = self.isolating();
-        let (mut rows, mut outside) = (Vec::new(), Vec::new());
+        let (mut allows, mut outside) = (Vec::new(), Vec::new());
         let mut known: HashMap<(&[usize], &[NamedPort]), usize> = HashMap::new();
         let all: Vec<&NetworkPolicy> = self.cluster.policies().collect();
         let mut group_of_kind = vec![None; self.kinds.len()];
@@ -97,17 +99,17 @@ impl<'a> Compiler<'a> {
                 Some(group) => *group,
                 None => {
                     let isolating: Vec<_> = policies.iter().map(|policy| all[*policy]).collect();
-                    rows.push(self.row(&isolating, names));
+                    allows.push(self.allows(&isolating, names));
                     outside.push(self.outside(&isolating, names));
-                    known.insert((policies, names), rows.len() - 1);
-                    rows.len() - 1
+                    known.insert((policies, names), allows.len() - 1);
+                    allows.len() - 1
                 }
             };
             group_of_kind[kind] = Some(group);
         }
         let groups_of = |class: &Class| class.kinds.iter().filter_map(|kind| group_of_kind[*kind]).collect();
         let groups = self.classes.iter().map(groups_of).collect();
-        Sides::new(self.direction, &rows, outside, groups)
+        Sides { crowds: self.crowds, allows, outside, groups }
     }
 
     /// The policies that isolate each kind, by their numbers.
@@ -129,66 +131,73 @@ impl<'a> Compiler<'a> {
         policy.rules(self.direction).unwrap_or_default()
     }
 
-    fn row(&mut self, policies: &[&NetworkPolicy], names: &[NamedPort]) -> Vec<SetId> {
-        let mut row = vec![Sets::NONE; self.classes.len()];
+    fn allows(&mut self, policies: &[&NetworkPolicy], names: &[NamedPort]) -> Vec<Allowed> {
+        let mut allows = Vec::new();
         for policy in policies {
             for rule in self.rules(policy) {
+                let crowds: Vec<u32> = rule.peers.iter().map(|peer| self.crowd(policy, peer)).collect();
                 if self.direction == Direction::Egress && has_names(rule) {
-                    self.add_by_name(&mut row, policy, rule);
-                } else {
-                    let ports = self.sets.intern(ports_of_rule(rule, &[names]));
-                    self.add(&mut row, policy, rule, ports);
+                    self.allow_by_name(&mut allows, crowds, rule);
+                    continue;
+                }
+                let ports = self.sets.intern(ports_of_rule(rule, &[names]));
+                match crowds.is_empty() {
+                    true => allows.push(Allowed { crowd: None, ports }),
+                    false => allows.extend(crowds.iter().map(|crowd| Allowed { crowd: Some(*crowd), ports })),
                 }
             }
         }
-        row
-    }
-
-    fn add(&mut self, row: &mut [SetId], policy: &NetworkPolicy, rule: &Rule, ports: SetId) {
-        if rule.peers.is_empty() {
-            return row.iter_mut().for_each(|set| *set = self.sets.union(*set, ports));
-        }
-        for peer in &rule.peers {
-            for other in &*self.others(policy, peer) {
-                row[*other] = self.sets.union(row[*other], ports);
-            }
-        }
+        allows.retain(|allowed| allowed.ports != Sets::NONE);
+        allows.sort_unstable();
+        allows.dedup();
+        allows
     }
 
     /// Every destination resolves the names of a rule for itself.
-    fn add_by_name(&mut self, row: &mut [SetId], policy: &NetworkPolicy, rule: &Rule) {
-        let mut others: Vec<usize> = match rule.peers.is_empty() {
-            true => (0..row.len()).collect(),
-            false => rule.peers.iter().flat_map(|peer| self.others(policy, peer).to_vec()).collect(),
-        };
-        others.sort_unstable();
-        others.dedup();
-        let mut known: HashMap<Vec<&[NamedPort]>, SetId> = HashMap::new();
-        for other in others {
-            let kinds = self.classes[other].kinds.iter();
-            let names: Vec<&[NamedPort]> = kinds.map(|kind| &self.kinds[*kind].ports[..]).collect();
-            let ports = match known.get(&names) {
-                Some(ports) => *ports,
-                None => {
-                    let ports = self.sets.intern(ports_of_rule(rule, &names));
-                    known.insert(names, ports);
-                    ports
-                }
-            };
-            row[other] = self.sets.union(row[other], ports);
+    fn allow_by_name(&mut self, allows: &mut Vec<Allowed>, mut crowds: Vec<u32>, rule: &Rule) {
+        crowds.sort_unstable();
+        crowds.dedup();
+        if !self.named.contains_key(&crowds) {
+            let of_names = self.by_names(&crowds);
+            self.named.insert(crowds.clone(), of_names);
+        }
+        for (names, crowd) in &self.named[&crowds] {
+            let ports = self.sets.intern(ports_of_rule(rule, names));
+            allows.push(Allowed { crowd: Some(*crowd), ports });
         }
     }
 
+    /// The classes of some crowds, those with the same named ports together.
+    fn by_names(&mut self, crowds: &[u32]) -> Vec<(Vec<&'a [NamedPort]>, u32)> {
+        let mut among = RoaringBitmap::new();
+        match crowds {
+            [] => _ = among.insert_range(0..self.classes.len() as u32),
+            _ => crowds.iter().for_each(|crowd| among |= &self.crowds[*crowd as usize]),
+        }
+        let mut of_names: HashMap<Vec<&'a [NamedPort]>, RoaringBitmap> = HashMap::new();
+        for class in among {
+            let kinds = self.classes[class as usize].kinds.iter();
+            let names: Vec<&[NamedPort]> = kinds.map(|kind| &self.kinds[*kind].ports[..]).collect();
+            of_names.entry(names).or_default().insert(class);
+        }
+        of_names.into_iter().map(|(names, classes)| (names, self.add(classes))).collect()
+    }
+
+    fn add(&mut self, crowd: RoaringBitmap) -> u32 {
+        self.crowds.push(crowd);
+        self.crowds.len() as u32 - 1
+    }
+
     /// The other ends that a peer covers.
-    fn others(&mut self, policy: &NetworkPolicy, peer: &Peer) -> Others {
+    fn crowd(&mut self, policy: &NetworkPolicy, peer: &Peer) -> u32 {
         match peer {
             Peer::IpBlock { .. } => {
                 if let Some(known) = self.peers.get(peer) {
-                    return known.clone();
+                    return *known;
                 }
-                let others = self.in_block(peer);
-                self.peers.insert(peer.clone(), others.clone());
-                others
+                let crowd = self.add(self.in_block(peer));
+                self.peers.insert(peer.clone(), crowd);
+                crowd
             }
             Peer::Pods { namespaces, pods } => {
                 let scope = match namespaces {
@@ -197,24 +206,24 @@ impl<'a> Compiler<'a> {
                 };
                 let asked = (scope, pods.clone());
                 if let Some(known) = self.selected.get(&asked) {
-                    return known.clone();
+                    return *known;
                 }
-                let others = self.selected(&asked.0, pods);
-                self.selected.insert(asked, others.clone());
-                others
+                let crowd = self.add(self.selected(&asked.0, pods));
+                self.selected.insert(asked, crowd);
+                crowd
             }
         }
     }
 
-    fn selected(&self, scope: &Scope, pods: &Selector) -> Others {
+    fn selected(&self, scope: &Scope, pods: &Selector) -> RoaringBitmap {
         let kinds = self.selection.matching(scope, pods);
         let mixed =
             self.mixed.iter().filter(|class| self.classes[**class].kinds.iter().all(|k| kinds.contains(k)));
-        kinds.iter().flat_map(|kind| &self.of_kind[*kind]).chain(mixed).copied().collect()
+        kinds.iter().flat_map(|kind| &self.of_kind[*kind]).chain(mixed).map(|class| *class as u32).collect()
     }
 
-    fn in_block(&self, peer: &Peer) -> Others {
-        let Peer::IpBlock { cidr, except } = peer else { return Rc::from([]) };
+    fn in_block(&self, peer: &Peer) -> RoaringBitmap {
+        let Peer::IpBlock { cidr, except } = peer else { return RoaringBitmap::new() };
         let starts = self.ranges.starts();
         // The ranges are cut at the block's own ends, so a range is in it with all of its addresses or with none.
         let is_covered = |range: usize| {
@@ -223,7 +232,7 @@ impl<'a> Compiler<'a> {
         let first = starts.partition_point(|start| *start < cidr.network());
         let end = starts.partition_point(|start| *start <= cidr.broadcast());
         let within = self.of_range.range(first..end).filter(|(range, _)| is_covered(**range));
-        within.flat_map(|(_, classes)| classes).copied().collect()
+        within.flat_map(|(_, classes)| classes).map(|class| *class as u32).collect()
     }
 
     /// What policies let pass with addresses that are nobody's.

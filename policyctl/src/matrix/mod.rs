@@ -10,6 +10,7 @@ mod engine;
 mod graph;
 mod json;
 mod nodes;
+mod pairs;
 mod ranges;
 pub(crate) mod selection;
 mod sets;
@@ -33,6 +34,7 @@ use crate::{connect, input::Snapshot};
 use classes::Classes;
 use engine::Engine;
 use nodes::Node;
+use pairs::Pairs;
 use policy_model::{
     cluster::Cluster,
     object::Pod,
@@ -94,8 +96,7 @@ pub struct Matrix {
     nodes: Vec<Summary>,
     /// Ranges that sources outside are in, and ranges of destinations outside.
     ranges: [Vec<AddressRange>; 2],
-    /// Source by destination.
-    inside: Vec<SetId>,
+    inside: Pairs,
     /// What each row may be sent from outside, and what it may send there.
     outside: [Vec<Reach>; 2],
     namespace: Option<String>,
@@ -123,15 +124,18 @@ impl Matrix {
         let nodes = nodes::nodes(snapshot, options.granularity, &mut classes);
         let mut engine = Engine::new(cluster, classes, [&ingress, &egress]);
 
-        let count = nodes.len();
-        let mut inside = vec![Sets::NONE; count * count];
-        for (source, from) in nodes.iter().enumerate() {
-            for (destination, to) in nodes.iter().enumerate().filter(|(other, _)| *other != source) {
-                inside[source * count + destination] = from.reaches(to, &mut engine);
-            }
-        }
+        let mut always: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (source, destination) in own_node_pairs(cluster, &nodes) {
-            inside[source * count + destination] = Sets::ALL;
+            always.entry(source).or_default().push(destination);
+        }
+        let mut inside = Pairs::default();
+        for (source, from) in nodes.iter().enumerate() {
+            let outlooks = from.outlooks(&mut engine);
+            let mut row: Vec<SetId> =
+                nodes.iter().map(|to| to.reached_from(&outlooks, &mut engine)).collect();
+            always.get(&source).into_iter().flatten().for_each(|destination| row[*destination] = Sets::ALL);
+            row[source] = Sets::NONE;
+            inside.push(&row);
         }
         let ipv6 = ingress.starts().iter().any(IpAddr::is_ipv6);
         let outside = Direction::BOTH
@@ -150,9 +154,7 @@ impl Matrix {
     /// Every pair between which something may pass: inside first, by source and destination; then from outside, then to it,
     /// by the end inside and the range.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        let count = self.nodes.len();
-        let filled = self.inside.iter().enumerate().filter(|(_, set)| **set != Sets::NONE);
-        let ends = filled.map(move |(index, set)| (index / count, index % count, *set));
+        let ends = self.inside.filled();
         let inside = ends.filter(|(source, destination, _)| self.shows([*source, *destination])).map(
             |(source, destination, set)| Row {
                 source: self.end(source),

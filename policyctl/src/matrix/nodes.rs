@@ -3,7 +3,7 @@
 use super::{
     Summary,
     classes::Classes,
-    engine::Engine,
+    engine::{Engine, Outlook},
     sets::{SetId, Sets},
 };
 use crate::{
@@ -79,12 +79,18 @@ pub(super) fn nodes<'a>(
 }
 
 impl Node<'_> {
-    /// What some pod of this row may send to some pod of another one.
-    pub(super) fn reaches(&self, other: &Self, engine: &mut Engine) -> SetId {
+    /// What is to be known of its pods before they are asked whom they reach.
+    pub(super) fn outlooks(&self, engine: &mut Engine) -> Vec<Vec<Outlook>> {
+        let of_member = |member: &Member| member.classes.iter().map(|class| engine.outlook(*class)).collect();
+        self.members.iter().map(of_member).collect()
+    }
+
+    /// What some pod of a row may send to some pod of this one.
+    pub(super) fn reached_from(&self, outlooks: &[Vec<Outlook>], engine: &mut Engine) -> SetId {
         let mut all = Sets::NONE;
-        for from in &self.members {
-            for to in &other.members {
-                all = engine.members(&from.classes, &to.classes, all);
+        for from in outlooks {
+            for to in &self.members {
+                all = engine.members(from, &to.classes, all);
             }
         }
         all
@@ -126,7 +132,12 @@ impl Node<'_> {
 
 impl Engine {
     /// What may pass from one pod to another over any pair of addresses, added to `all`. Each is given by its classes.
-    fn members(&mut self, from: &[usize], to: &[usize], mut all: SetId) -> SetId {
+    fn members(&mut self, from: &[Outlook], to: &[usize], mut all: SetId) -> SetId {
+        // A pair of one family if there is one, else the first pair: a pod with one class has one of every family.
+        if let ([source], [destination]) = (from, to) {
+            let set = self.reaches(source, *destination);
+            return self.sets.union(all, set);
+        }
         let fits = |engine: &Self, a: usize, b: usize| {
             let families = [a, b].map(|class| engine.class(class).is_ipv4);
             families.iter().any(Option::is_none) || families[0] == families[1]
@@ -134,16 +145,16 @@ impl Engine {
         let mut any = false;
         for source in from {
             for destination in to {
-                if fits(self, *source, *destination) {
+                if fits(self, source.class, *destination) {
                     any = true;
-                    let set = self.pair(*source, *destination);
+                    let set = self.reaches(source, *destination);
                     all = self.sets.union(all, set);
                 }
             }
         }
         match (any, from, to) {
             (false, [source, ..], [destination, ..]) => {
-                let set = self.pair(*source, *destination);
+                let set = self.reaches(source, *destination);
                 self.sets.union(all, set)
             }
             _ => all,

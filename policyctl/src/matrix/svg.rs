@@ -39,12 +39,11 @@ pub fn svg(matrix: &Matrix) -> String {
             margin - 6
         );
     }
-    let count = matrix.nodes.len();
     for row in 0..names.len() {
         for column in 0..names.len() {
             let (class, ports) = match (shown.get(row), shown.get(column)) {
                 (Some(source), Some(destination)) if source != destination => {
-                    of_set(matrix, matrix.inside[source * count + destination])
+                    of_set(matrix, matrix.inside.of(*source, *destination))
                 }
                 (Some(node), None) => of_outside(matrix, *node, Direction::Egress),
                 (None, Some(node)) => of_outside(matrix, *node, Direction::Ingress),

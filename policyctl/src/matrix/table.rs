@@ -37,11 +37,10 @@ fn grid(matrix: &Matrix, shown: &[usize], style: Style) -> Option<String> {
     let names: Vec<String> = shown.iter().map(|node| matrix.short_name(*node)).collect();
     let heads = std::iter::once("FROM → TO").chain(names.iter().map(String::as_str)).chain(["outside"]);
     let mut rows: Vec<Vec<Cell>> = vec![heads.map(|head| (head.to_owned(), Tone::Faint)).collect()];
-    let count = matrix.nodes.len();
     for (source, source_name) in shown.iter().zip(&names) {
         let inside = shown.iter().map(|destination| match source == destination {
             true => own(),
-            false => matrix.cell(matrix.inside[source * count + destination]),
+            false => matrix.cell(matrix.inside.of(*source, *destination)),
         });
         let outside = matrix.outside_cell(*source, Direction::Egress);
         rows.push(std::iter::once(name(source_name)).chain(inside).chain([outside]).collect());
@@ -117,14 +116,15 @@ pub fn words(ports: &PortSet) -> String {
 
 fn summary(matrix: &Matrix) -> String {
     let shown: Vec<usize> = matrix.shown_columns();
-    let count = matrix.nodes.len();
     let (mut all, mut part, mut denied) = (0, 0, 0);
     for source in &shown {
-        for destination in shown.iter().filter(|destination| *destination != source) {
-            match matrix.inside[source * count + destination] {
-                Sets::ALL => all += 1,
-                Sets::NONE => denied += 1,
-                _ => part += 1,
+        for (begin, end, set) in matrix.inside.stretches(*source) {
+            let within = [begin, end].map(|at| shown.partition_point(|node| *node < at));
+            let count = within[1] - within[0] - usize::from((begin..end).contains(source));
+            match set {
+                Sets::ALL => all += count,
+                Sets::NONE => denied += count,
+                _ => part += count,
             }
         }
     }
@@ -149,14 +149,14 @@ fn summary(matrix: &Matrix) -> String {
 impl Matrix {
     /// The rows that are to be seen: with a namespace, those in it and those that have to do with it.
     fn shown_columns(&self) -> Vec<usize> {
-        let count = self.nodes.len();
-        let own: Vec<usize> = self.shown_nodes().collect();
-        let is_connected = |node: usize| {
-            own.iter().any(|own| {
-                self.inside[own * count + node] != Sets::NONE || self.inside[node * count + own] != Sets::NONE
-            })
-        };
-        (0..count).filter(|node| own.contains(node) || is_connected(*node)).collect()
+        let mut shown = vec![false; self.nodes.len()];
+        self.shown_nodes().for_each(|node| shown[node] = true);
+        for (source, destination, _) in self.inside.filled().filter(|_| self.namespace.is_some()) {
+            if self.shows([source, destination]) {
+                (shown[source], shown[destination]) = (true, true);
+            }
+        }
+        (0..shown.len()).filter(|node| shown[*node]).collect()
     }
 
     /// The name without what all names have in common.
