@@ -131,6 +131,21 @@ impl Desired {
         }
     }
 
+    /// Makes a counter unless one of that name is there.
+    pub(crate) fn add_counter(&mut self, family: Family, name: &Name) {
+        let (table, journal) = self.table(family);
+        if table.counters.insert(name.clone()) {
+            journal.counters.entry(name.clone()).or_insert(false);
+        }
+    }
+
+    pub(crate) fn remove_counter(&mut self, family: Family, name: &Name) {
+        let (table, journal) = self.table(family);
+        if table.counters.remove(name) {
+            journal.counters.entry(name.clone()).or_insert(true);
+        }
+    }
+
     /// Replaces one fixed part of the ruleset by another. Sets that the fixed part leaves empty are filled by others and
     /// keep their elements.
     pub(crate) fn replace_fixed(&mut self, old: &Ruleset, new: &Ruleset) {
@@ -148,14 +163,10 @@ impl Desired {
                 self.remove_set(family, name);
             }
             for name in old.counters.difference(&new.counters) {
-                let (table, journal) = self.table(family);
-                table.counters.remove(name);
-                journal.counters.entry(name.clone()).or_insert(true);
+                self.remove_counter(family, name);
             }
             for name in &new.counters {
-                let (table, journal) = self.table(family);
-                let was_there = !table.counters.insert(name.clone());
-                journal.counters.entry(name.clone()).or_insert(was_there);
+                self.add_counter(family, name);
             }
             for (name, set) in &new.sets {
                 self.add_set(family, name, set.spec.clone());

@@ -21,3 +21,4 @@ pub mod text;
 
 pub use engine::{Compiler, Event, LocalPod, Stats};
 pub use index::{Scope, SelectorKey};
+pub use program::program_direction;

@@ -134,6 +134,7 @@ impl Compiler {
         for name in &program.sets {
             self.desired.remove_set(FAMILY, name);
         }
+        self.desired.remove_counter(FAMILY, &program.name);
         let retired = std::mem::take(&mut self.retired);
         let (own, others) = retired.into_iter().partition(|object| match object {
             Retired::Chain(program, _) | Retired::Set(program, _) => *program == id,
@@ -196,6 +197,7 @@ impl Compiler {
                 self.desired.add_set(FAMILY, &name, set.spec);
                 self.desired.replace_elements(FAMILY, &name, set.elements);
             }
+            self.desired.add_counter(FAMILY, &program.name);
             for (name, chain) in objects.chains {
                 self.desired.put_chain(FAMILY, &name, chain);
             }

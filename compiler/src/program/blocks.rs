@@ -62,7 +62,7 @@ pub(super) fn step(
 fn port_chain(program: &Program, ports: &PortSet, field: Field, objects: &mut Objects) -> Chain {
     let name = |ranges: &_| program.object(format_args!("q{:08x}", stable_hash(ranges) as u32));
     let rules = ports::rules(&Rule::new(), ports, field, name, &mut objects.sets);
-    Chain::regular(rules.into_iter().map(Rule::ret).chain([Rule::new().goto("deny")]).collect())
+    Chain::regular(rules.into_iter().map(Rule::ret).chain([program.denied()]).collect())
 }
 
 fn range(first: IpAddr, last: IpAddr, verdict: Option<Verdict>) -> (Key, Option<Box<Attributes>>) {

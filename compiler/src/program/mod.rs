@@ -7,8 +7,8 @@ mod steps;
 use crate::{
     decision::{CellPeer, CellVerdict, Decision, Precedence},
     index::SelectorId,
-    ir::{DataType, Family, Key, Name, SetSpec},
-    skeleton::{AddressFamily, Orientation},
+    ir::{DataType, Family, Key, Name, Rule, SetSpec},
+    skeleton::{AddressFamily, DENY, Orientation},
 };
 use ipnet::IpNet;
 use policy_model::{object::Protocol, policy::Direction, portset::PortSet, reach::Reach};
@@ -136,6 +136,12 @@ impl Program {
         self.object(format_args!("{}{}", orientation.letter(), family.digit()))
     }
 
+    /// Its end: what nothing has allowed is counted under the program's name, and goes to `deny`. There a few packets still
+    /// pass: errors about a tracked flow, and a pod's own to itself.
+    pub(crate) fn denied(&self) -> Rule {
+        Rule::new().counter(&self.name).goto(DENY)
+    }
+
     /// Elements (address, protocol, port).
     pub(crate) fn exact_set(&self, family: AddressFamily) -> (Name, SetSpec) {
         let key = [family.data_type(), DataType::InetProto, DataType::InetService];
@@ -196,12 +202,21 @@ impl ProgramKey {
 
     /// `in-` or `out-` and 16 hexadecimal digits.
     pub(crate) fn name(&self) -> String {
-        let prefix = match self.direction {
-            Direction::Ingress => "in",
-            Direction::Egress => "out",
-        };
-        format!("{prefix}-{:016x}", stable_hash(self))
+        format!("{}{:016x}", prefix(self.direction), stable_hash(self))
     }
+}
+
+const fn prefix(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "in-",
+        Direction::Egress => "out-",
+    }
+}
+
+/// The direction of the program whose counter has this name; `None`: it is a counter of the fixed part.
+#[must_use]
+pub fn program_direction(counter: &str) -> Option<Direction> {
+    Direction::BOTH.into_iter().find(|direction| counter.starts_with(prefix(*direction)))
 }
 
 /// The same value for the same content in every process of one build.

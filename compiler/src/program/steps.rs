@@ -72,27 +72,28 @@ fn family_chains(
     let mut rules: Vec<_> = rules.into_iter().map(Rule::ret).collect();
     let mut tail: Vec<_> = tail.into_iter().map(Rule::ret).collect();
     tail.extend(blocks::step(program, family, orientation, (peer, port), objects));
-    tail.push(Rule::new().goto("deny"));
+    tail.push(program.denied());
 
     let profiles = &program.profiles[family as usize];
     if profiles.is_empty() {
         rules.append(&mut tail);
     } else {
-        let tail_name = if tail.len() == 1 {
-            Name::from("deny")
+        let last = if tail.len() == 1 {
+            program.denied()
         } else {
             let name = program.object(format_args!("t-{}{}", orientation.letter(), family.digit()));
-            objects.chains.insert(name.clone(), Chain::regular(tail));
-            name
+            let last = Rule::new().goto(&name);
+            objects.chains.insert(name, Chain::regular(tail));
+            last
         };
         for ports in profiles.keys() {
             let chain = program.profile_chain(ports, family, orientation);
             let allowed = ports::rules(&Rule::new(), ports, port, range_set, &mut objects.sets);
-            let rules = allowed.into_iter().map(Rule::ret).chain([Rule::new().goto(&tail_name)]);
+            let rules = allowed.into_iter().map(Rule::ret).chain([last.clone()]);
             objects.chains.insert(chain, Chain::regular(rules.collect()));
         }
         rules.push(Rule::new().vmap(peer, &program.profile_map(family, orientation).0));
-        rules.push(Rule::new().goto(&tail_name));
+        rules.push(last);
     }
     objects.chains.insert(program.entry(family, orientation), Chain::regular(rules));
 }

@@ -11,7 +11,7 @@ use crate::{
 use std::net::Ipv4Addr;
 
 pub(crate) use policy::ends;
-pub use policy::{DENIED, LOG_GROUP, LOG_PREFIX, OVERLAY, STRAY};
+pub use policy::{DENIED, DENY, LOG_GROUP, LOG_PREFIX, OVERLAY, STRAY};
 
 /// Room for local pods' addresses in the dispatch maps and the guard's sets. A kubelet's default is 110 pods.
 pub const LOCAL_SIZE: u32 = 4096;

@@ -22,6 +22,8 @@ pub const STRAY: &str = "stray";
 pub const OVERLAY: &str = "overlay";
 /// NFLOG group of denied packets.
 pub const LOG_GROUP: u16 = 1986;
+/// The chain where every program ends.
+pub const DENY: &str = "deny";
 /// Prefix of their log entries.
 pub const LOG_PREFIX: &str = "palisade deny ";
 
@@ -76,7 +78,7 @@ fn sets(config: &Config, table: &mut Table) {
 
 fn chains(config: &Config) -> Vec<(String, Chain)> {
     let mut chains = vec![
-        ("deny".into(), Chain::regular(deny())),
+        (DENY.into(), Chain::regular(deny())),
         ("stray".into(), Chain::regular(stray(config))),
         ("no-pod".into(), Chain::regular(no_pod(config))),
         ("overlay".into(), Chain::regular(overlay())),

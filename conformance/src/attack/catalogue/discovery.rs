@@ -1,6 +1,6 @@
 //! Neighbour and listener discovery: never tracked, so only its form can tell honest from forged.
 
-use super::{Arrival, List, Wanted, frame6};
+use super::{Arrival, Guard, List, Wanted, frame6};
 use crate::{
     attack::{
         Host,
@@ -33,20 +33,20 @@ fn neighbours(list: &mut List<'_>) {
     list.drop("NA: c claims a's address to b", c, b, |m| {
         frame6(c, b.mac, &advertisement(to_b, a.v6, &at_c(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Sources);
     list.drop("NA: c claims a's link-local address to b", c, b, |m| {
         frame6(c, b.mac, &advertisement(Message::new(c.local, b.v6), a.local, &at_c(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Sources);
     list.drop("NA: c claims the gateway's address to b", c, b, |m| {
         let gateway = crate::lab::addresses::pod6(1, 1);
         frame6(c, b.mac, &advertisement(to_b, gateway, &at_c(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Sources);
     list.drop("NA: c claims a's address in a's name", c, b, |m| {
         frame6(c, b.mac, &advertisement(Message::new(a.v6, b.v6), a.v6, &at_c(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Sources);
     list.pass("NA: c says where it is", c, b, |m| frame6(c, b.mac, &advertisement(to_b, c.v6, &at_c(m))));
     list.pass("NS: c asks for b", c, b, |m| frame6(c, b.mac, &solicitation(to_b, b.v6, &nonce(m))));
     list.pass("NS: c asks whether its address is free (DAD)", c, b, |m| {
@@ -58,12 +58,12 @@ fn neighbours(list: &mut List<'_>) {
     list.drop("NS: c as a asks for b", c, b, |m| {
         frame6(c, b.mac, &solicitation(Message::new(a.v6, b.v6), b.v6, &nonce(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Sources);
     list.drop("NS from nobody's address with another MAC", c, b, |m| {
         let message = Message::new(Ipv6Addr::UNSPECIFIED, b.v6);
         craft::ethernet(b.mac, [2, 0, 0, 0, 0, 0x78], craft::IPV6, &solicitation(message, b.v6, &nonce(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Sources);
 }
 
 /// A pod's kernel says to which groups it listens, isolated or not (RFC 3810): a report to ff02::16 with hop limit 1 and
@@ -87,7 +87,8 @@ fn listeners(list: &mut List<'_>) {
     });
     list.drop("router advertisement from c, heard by its node", &g.c, node(), |m| {
         frame6(&g.c, mac, &Message::new(g.c.local, all).packet(ROUTER, &router_advertisement(&nonce(m))))
-    });
+    })
+    .stopped_by(Guard::Routers);
     list.drop("ping from a, heard by its node", &g.a, node(), |m| {
         frame6(&g.a, mac, &Message::new(g.a.local, all).packet(128, &[&[0, 1, 0, 1][..], m].concat()))
     });
@@ -99,7 +100,8 @@ fn routers(list: &mut List<'_>) {
     let to_a = Message::new(c.local, a.local);
     list.drop("router advertisement from c to a", c, a, |m| {
         frame6(c, a.mac, &to_a.packet(ROUTER, &router_advertisement(&nonce(m))))
-    });
+    })
+    .stopped_by(Guard::Routers);
     list.drop("redirect from c to b", c, b, |m| {
         frame6(c, b.mac, &redirect(Message::new(c.local, b.v6), c.local, d.v6, &nonce(m)))
     });
@@ -107,7 +109,8 @@ fn routers(list: &mut List<'_>) {
         let message = to_a.icmpv6(ROUTER, &router_advertisement(&nonce(m)));
         let packet = Ipv6::new(c.local, a.local, DESTINATION_OPTIONS).hops(255);
         frame6(c, a.mac, &packet.packet(&craft::options(ICMPV6, &message)))
-    });
+    })
+    .stopped_by(Guard::Routers);
     for (name, cut) in [("in two fragments", 16), ("behind a first fragment of options", 8)] {
         let last = list.add(&format!("router advertisement {name}, c to a"), c, a, Wanted::Dropped, |m| {
             let message = to_a.icmpv6(ROUTER, &router_advertisement(&nonce(m)));
@@ -123,6 +126,8 @@ fn routers(list: &mut List<'_>) {
             last.lost(
                 "conntrack keeps the rest: a first fragment must hold all headers (RFC 8200 section 4.5)",
             );
+        } else {
+            last.stopped_by(Guard::Routers);
         }
     }
 }

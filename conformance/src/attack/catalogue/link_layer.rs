@@ -1,6 +1,6 @@
 //! What bridges carry and br_netfilter does not show to the inet table.
 
-use super::{Arrival, List, frame4, frame6};
+use super::{Arrival, Guard, List, frame4, frame6};
 use crate::{
     attack::{
         Host, LISTEN,
@@ -28,22 +28,25 @@ pub(super) fn add(list: &mut List<'_>) {
         list.drop(&format!("VLAN {vlan}, c to b:80"), c, b, |m| {
             frame(craft::VLAN, &craft::vlan(vlan, craft::IPV4, &inner(m)))
         })
-        .only_guard();
+        .only_guard(Guard::Ethertypes);
     }
     list.drop("VLAN 0, c to b:80, IPv6", c, b, |m| {
         frame(craft::VLAN, &craft::vlan(0, craft::IPV6, &inner6(m)))
     })
-    .only_guard();
+    .only_guard(Guard::Ethertypes);
     list.drop("VLAN 0 in VLAN 0 (QinQ), c to b:80", c, b, |m| {
         let tagged = craft::vlan(0, craft::IPV4, &inner(m));
         frame(craft::OUTER_VLAN, &craft::vlan(0, craft::VLAN, &tagged))
     })
-    .only_guard();
-    list.drop("PPPoE session, c to b:80", c, b, |m| frame(PPPOE_SESSION, &pppoe(1, &inner(m)))).only_guard();
-    list.drop("MPLS, c to b:80", c, b, |m| frame(MPLS_UNICAST, &mpls(0, &inner(m)))).only_guard();
+    .only_guard(Guard::Ethertypes);
+    list.drop("PPPoE session, c to b:80", c, b, |m| frame(PPPOE_SESSION, &pppoe(1, &inner(m))))
+        .only_guard(Guard::Ethertypes);
+    list.drop("MPLS, c to b:80", c, b, |m| frame(MPLS_UNICAST, &mpls(0, &inner(m))))
+        .only_guard(Guard::Ethertypes);
     list.drop("802.3 with LLC and SNAP, c to b:80", c, b, |m| snap_frame(c.mac, b.mac, &inner(m)))
-        .only_guard();
-    list.drop("ethertype 88b5, c to b", c, b, |m| frame(EXPERIMENT, &[m, &[0; 40]].concat())).only_guard();
+        .only_guard(Guard::Ethertypes);
+    list.drop("ethertype 88b5, c to b", c, b, |m| frame(EXPERIMENT, &[m, &[0; 40]].concat()))
+        .only_guard(Guard::Ethertypes);
     list.drop("IPv6 under IPv4's ethertype, c to b:80", c, b, |m| frame(craft::IPV4, &inner6(m)))
         .lost("br_netfilter drops an IPv4 packet of version 6 (br_validate_ipv4)");
     list.drop("IPv4 under IPv6's ethertype, c to b:80", c, b, |m| frame(craft::IPV6, &inner(m)))
@@ -60,14 +63,18 @@ fn to_a_reserved_group(list: &mut List<'_>) {
         frame4(from, RESERVED_GROUP, &udp4(source, node.v4, (port, LISTEN), m))
     };
     let (a, c) = (&g.a, &g.c);
-    list.drop("a to its node on a reserved group's MAC", a, socket(), |m| frame(a, a.v4, 1180, m));
-    list.drop("c as b to its node on a reserved group's MAC", c, socket(), |m| frame(c, g.b.v4, 1181, m));
+    list.drop("a to its node on a reserved group's MAC", a, socket(), |m| frame(a, a.v4, 1180, m))
+        .stopped_by(Guard::Ethertypes);
+    list.drop("c as b to its node on a reserved group's MAC", c, socket(), |m| frame(c, g.b.v4, 1181, m))
+        .stopped_by(Guard::Ethertypes);
     list.drop("c as outside to its node on a reserved group's MAC", c, socket(), |m| {
         frame(c, g.outside.v4, 1182, m)
-    });
+    })
+    .stopped_by(Guard::Ethertypes);
     list.drop("a to its node on a reserved group's MAC, IPv6", a, socket(), |m| {
         frame6(a, RESERVED_GROUP, &udp6(a.v6, node.v6, (1183, LISTEN), m))
-    });
+    })
+    .stopped_by(Guard::Ethertypes);
     list.drop("a to its node", a, socket(), |m| {
         frame4(a, g.gateways[0], &udp4(a.v4, node.v4, (1184, LISTEN), m))
     });

@@ -215,9 +215,15 @@ impl Last<'_> {
         self
     }
 
-    /// Nothing but the bridge table stops it.
-    fn only_guard(self) -> Self {
+    /// Nothing but this guard stops it, by the bridge table.
+    fn only_guard(self, guard: Guard) -> Self {
         self.0.unguarded = Wanted::Passes;
+        self.stopped_by(guard)
+    }
+
+    /// Nothing but this guard stops it, in one of the tables or in both.
+    fn stopped_by(self, guard: Guard) -> Self {
+        self.0.guard = Some(guard);
         self
     }
 

@@ -1,7 +1,7 @@
 //! One frame to many ports: as if every pod on the bridge were asked on its own. It passes from a pod that is not
 //! isolated for egress to ports whose pods are not isolated for ingress, and to nobody else.
 
-use super::{Arrival, List, frame4, frame6};
+use super::{Arrival, Guard, Last, List, frame4, frame6};
 use crate::attack::{
     Host, LISTEN, Mac,
     packet::{Message, nonce, router_advertisement, udp4, udp6},
@@ -87,25 +87,35 @@ fn from_link_local(list: &mut List<'_>) {
     });
 }
 
-/// What only a network's own servers and routers may say.
+/// What only a network's own servers and routers may say. `b` is isolated, so that policy stops it there in any case.
 fn of_servers(list: &mut List<'_>) {
     let g = list.cast;
     let c = &g.c;
     for (who, host) in [("a", &g.a), ("b", &g.b)] {
-        list.drop(&format!("DHCP offer to 255.255.255.255 from c, heard by {who}"), c, host, |m| {
+        let guarded = |last: Last<'_>| {
+            if who == "a" {
+                last.stopped_by(Guard::Routers);
+            }
+        };
+        guarded(list.drop(&format!("DHCP offer to 255.255.255.255 from c, heard by {who}"), c, host, |m| {
             frame4(c, EVERYBODY, &udp4(c.v4, Ipv4Addr::BROADCAST, (67, 68), m))
-        });
-        list.drop(
+        }));
+        guarded(list.drop(
             &format!("DHCP offer to the subnet's broadcast address from c, heard by {who}"),
             c,
             host,
             |m| frame4(c, EVERYBODY, &udp4(c.v4, Ipv4Addr::new(10, 244, 1, 255), (67, 68), m)),
-        );
-        list.drop(&format!("router advertisement to ff02::1 from c, heard by {who}"), c, host, |m| {
-            let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-            let packet = Message::new(c.local, all).packet(134, &router_advertisement(&nonce(m)));
-            frame6(c, group_mac(all.into()), &packet)
-        });
+        ));
+        guarded(list.drop(
+            &format!("router advertisement to ff02::1 from c, heard by {who}"),
+            c,
+            host,
+            |m| {
+                let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+                let packet = Message::new(c.local, all).packet(134, &router_advertisement(&nonce(m)));
+                frame6(c, group_mac(all.into()), &packet)
+            },
+        ));
     }
 }
 

@@ -1,6 +1,6 @@
 //! A frame that a pod wraps in VXLAN by itself comes out on a node as if another node had sent it.
 
-use super::{List, Wanted, frame4, frame6, to_80};
+use super::{Guard, List, Wanted, frame4, frame6, to_80};
 use crate::{
     attack::{
         Cast, Host, Mac,
@@ -41,10 +41,12 @@ pub(super) fn add(list: &mut List<'_>) {
     };
     list.drop("VXLAN from c to the other node", c, d, |m| {
         send(c, g.gateways[0], g.nodes[1].v4, 4444, &for_d(m))
-    });
+    })
+    .stopped_by(Guard::Overlay);
     list.drop("VXLAN from c to its own node", c, b, |m| {
         send(c, g.gateways[0], g.nodes[0].v4, 4445, &for_b(m))
-    });
+    })
+    .stopped_by(Guard::Overlay);
     list.drop("VXLAN from e, isolated for egress, to its own node", e, d, |m| {
         send(e, g.gateways[1], g.nodes[1].v4, 4446, &for_d(m))
     });
@@ -52,22 +54,26 @@ pub(super) fn add(list: &mut List<'_>) {
         let to = addresses::pod4(2, last);
         list.drop(&format!("VXLAN from c to {to}, through the overlay"), c, d, |m| {
             send(c, g.gateways[0], to, port, &for_d(m))
-        });
+        })
+        .stopped_by(Guard::Overlay);
         let to = addresses::pod4(1, last);
         list.drop(&format!("VXLAN from c to {to}, its own node"), c, b, |m| {
             send(c, g.gateways[0], to, port + 10, &for_b(m))
-        });
+        })
+        .stopped_by(Guard::Overlay);
     }
     list.drop("VXLAN from c to the other node, IPv6", c, d, |m| {
         let inner = tcp6(a.v6, d.v6, to_80(1150, SYN), m);
         let inner = craft::vxlan(VNI, &craft::ethernet(vtep(2, 6), vtep(1, 6), craft::IPV6, &inner));
         frame6(c, g.gateways[0], &udp6(c.v6, g.nodes[1].v6, (4470, PORT), &inner))
-    });
+    })
+    .stopped_by(Guard::Overlay);
     list.drop("VXLAN from c to its own node, IPv6", c, b, |m| {
         let inner = udp6(g.outside.v6, b.v6, (1152, 80), m);
         let inner = craft::vxlan(VNI, &craft::ethernet(vtep(1, 6), vtep(2, 6), craft::IPV6, &inner));
         frame6(c, g.gateways[0], &udp6(c.v6, g.nodes[0].v6, (4471, PORT), &inner))
-    });
+    })
+    .stopped_by(Guard::Overlay);
     let outside = &g.outside;
     list.add(
         "VXLAN from the outside host on the underlay",
