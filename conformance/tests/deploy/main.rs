@@ -4,7 +4,6 @@
 mod api;
 mod chart;
 mod rights;
-mod watching;
 
 use std::{
     path::{Path, PathBuf},

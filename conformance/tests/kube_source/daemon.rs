@@ -43,6 +43,12 @@ impl Daemon {
         Self::launch_in(ground.netns(), ground.dir(), config, &common(ground))
     }
 
+    /// The same with more arguments, as the administrator.
+    pub(crate) fn launch_with(ground: &Ground, more: &[&str]) -> Self {
+        let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
+        Self::launch_in(ground.netns(), ground.dir(), &ground.admin, &[common(ground), more].concat())
+    }
+
     /// Follows a folder of manifests on the ground's node.
     pub(crate) fn of_folder(ground: &Ground, folder: &Path) -> Self {
         let source = ["--manifests".to_owned(), folder.display().to_string()];

@@ -2,9 +2,11 @@
 //! from nothing, would put there, after everything that happens to an API server and to a watch.
 
 mod asked;
+mod bad_days;
 mod boot;
 mod burst;
 mod daemon;
+mod facts;
 mod ground;
 mod lost_watches;
 mod reports;

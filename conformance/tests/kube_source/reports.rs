@@ -14,7 +14,8 @@ use std::{
 /// A policy is looked at twice, ten seconds apart, before it is told of.
 const SECOND_LOOK: Duration = Duration::from_secs(20);
 
-fn home(ground: &Ground) {
+/// Palisade's own namespace.
+pub(crate) fn home(ground: &Ground) {
     ground.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "palisade-system"}}));
 }
 
@@ -36,7 +37,7 @@ fn policies(status: &Value) -> u64 {
 }
 
 /// The Events of a namespace: reason, name of what they are about, message.
-fn events(ground: &Ground, namespace: &str) -> Vec<(String, String, String)> {
+pub(crate) fn events(ground: &Ground, namespace: &str) -> Vec<(String, String, String)> {
     let list = ground.run(&format!("get events --namespace {namespace} --output json"));
     let list: Value = serde_json::from_str(&list).expect("JSON");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

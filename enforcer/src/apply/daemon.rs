@@ -17,7 +17,7 @@ use crate::{
     report::{self, Reporter, State, Status},
     state::Keeper,
 };
-use compiler::{Compiler, Event};
+use compiler::{Compiler, Event, program_direction};
 use policy_model::{
     cluster::{Change, Cluster},
     object::ObjectKey,
@@ -30,9 +30,9 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tracing::{Span, debug, error, field, info, info_span, warn};
+use tracing::{Span, debug, error, info, info_span, warn};
 
 /// Inputs that are taken in without a look at the clock.
 const DRAIN: usize = 1024;
@@ -122,10 +122,11 @@ impl<B: Backend> Daemon<B> {
         self
     }
 
-    /// Tells others of this node's state, and of what people should look at.
+    /// Tells others of this node's state, and of what people should look at: a policy too that has selected nothing for
+    /// `nothing_for`.
     #[must_use]
-    pub fn with_reporter(mut self, reporter: Reporter) -> Self {
-        self.telling.begin(reporter, self.tracker.config().node.clone(), Instant::now());
+    pub fn with_reporter(mut self, reporter: Reporter, nothing_for: Duration) -> Self {
+        self.telling.begin(reporter, self.tracker.config().node.clone(), nothing_for);
         self
     }
 
@@ -303,9 +304,14 @@ impl<B: Backend> Daemon<B> {
         self.ensure_flags();
     }
 
+    /// Around everything from the first event to the end of its commit, with the number of the revision that it is to be.
+    fn span(&self) -> Span {
+        info_span!("change", revision = self.engine.revision() + 1)
+    }
+
     fn note(&mut self, events: usize, seen: Instant) {
         if self.batch.events == 0 {
-            self.batch.span = info_span!("change", revision = field::Empty);
+            self.batch.span = self.span();
         }
         self.batch.events += events;
         self.batch.seen.push(seen);
@@ -318,7 +324,7 @@ impl<B: Backend> Daemon<B> {
         }
         let begin = Instant::now();
         let batch = std::mem::take(&mut self.batch);
-        let span = batch.span.clone();
+        let span = if batch.events > 0 { batch.span.clone() } else { self.span() };
         let _entered = span.enter();
         let result = match due {
             Due::Commit | Due::Settle => self.engine.commit(),
@@ -329,7 +335,6 @@ impl<B: Backend> Daemon<B> {
         match result {
             Ok(Outcome::Committed { ops, took }) => {
                 let revision = self.engine.revision();
-                span.record("revision", revision);
                 info!(revision, events = batch.events, operations = ops, ?took, "committed");
                 if due == Due::Verify {
                     let note =
@@ -392,6 +397,7 @@ impl<B: Backend> Daemon<B> {
             () => State::Refused,
         };
         self.telling.committed(state, error);
+        self.telling.refused(self.engine.quarantined_pods(), self.engine.compiler());
     }
 
     fn status(&mut self) -> Status {
@@ -403,7 +409,10 @@ impl<B: Backend> Daemon<B> {
             pods: stats.local_pods,
             isolated: pods.iter().filter(|pod| pod.programs.iter().any(Option::is_some)).count(),
             programs: stats.programs,
-            dropped: counters.ok().map(|counters| counters.values().map(|counter| counter.packets).sum()),
+            dropped: counters.ok().map(|counters| {
+                let fixed = counters.iter().filter(|((_, name), _)| program_direction(name).is_none());
+                fixed.map(|(_, counter)| counter.packets).sum()
+            }),
             ..self.telling.status()
         }
     }

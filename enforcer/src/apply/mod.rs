@@ -5,6 +5,7 @@ mod departed;
 mod engine;
 mod input;
 mod quarantine;
+mod refused;
 mod schedule;
 mod telling;
 

@@ -3,15 +3,12 @@
 use crate::nft::Object;
 use compiler::{
     ir::{Chain, Family, Name, Ruleset, Statement, Table, Verdict},
-    skeleton::{AddressFamily, Orientation, dispatch_map},
+    skeleton::{AddressFamily, DENY, Orientation, dispatch_map},
 };
 use policy_model::policy::Direction;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The chain that drops, counts and logs.
-const DENY: &str = "deny";
-
-/// Chains and sets of the policy table that the kernel has refused.
+/// Chains, sets and counters of the policy table that the kernel has refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Quarantine {
     objects: BTreeSet<Name>,
@@ -33,7 +30,7 @@ impl Quarantine {
         self.objects.is_empty()
     }
 
-    /// Names of the chains and sets in quarantine.
+    /// Names of the objects in quarantine.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Name> {
         self.objects.iter()
     }
@@ -48,15 +45,18 @@ impl Quarantine {
     /// Only programs and their sets can be left out. `fixed` has the chains and sets that every packet passes.
     pub(super) fn add<'a>(&mut self, refused: impl IntoIterator<Item = &'a Object>, fixed: &Ruleset) -> bool {
         let table = fixed.tables.get(&Family::Inet);
-        let is_fixed =
-            |name: &Name| table.is_some_and(|t| t.chains.contains_key(name) || t.sets.contains_key(name));
+        let is_fixed = |name: &Name| {
+            table.is_some_and(|t| {
+                t.chains.contains_key(name) || t.sets.contains_key(name) || t.counters.contains(name)
+            })
+        };
         let names = refused.into_iter().filter_map(program_object);
         let before = self.objects.len();
         self.objects.extend(names.filter(|name| !is_fixed(name)).cloned());
         self.objects.len() > before
     }
 
-    /// The ruleset with every chain that is in quarantine, or uses a set that is, left out, and `deny` in its place.
+    /// The ruleset with every chain that is in quarantine, or uses a set or counter that is, left out, and `deny` in its place.
     #[must_use]
     pub(super) fn apply(&self, ruleset: &Ruleset) -> Quarantined {
         let mut out = Quarantined { ruleset: ruleset.clone(), pods: BTreeSet::new() };
@@ -81,26 +81,28 @@ impl Quarantine {
         table.sets.retain(|name, _| {
             !self.objects.contains(name) && (used.contains(name) || !orphans.contains(name))
         });
+        table.counters.retain(|name| !self.objects.contains(name));
         table.chains = left;
         out
     }
 }
 
-/// The chain or set of the policy table that a refusal is about.
+/// The chain, set or counter of the policy table that a refusal is about.
 fn program_object(object: &Object) -> Option<&Name> {
     match object {
         Object::Set { family: Family::Inet, name }
         | Object::Element { family: Family::Inet, set: name, .. }
+        | Object::Counter { family: Family::Inet, name }
         | Object::Chain { family: Family::Inet, name }
         | Object::Rule { family: Family::Inet, chain: name, .. } => Some(name),
         _ => None,
     }
 }
 
-/// Sets and maps that a chain looks up.
+/// Sets, maps and counters that a chain uses.
 fn uses(chain: &Chain) -> impl Iterator<Item = &Name> {
     chain.rules.iter().flat_map(|rule| &rule.statements).filter_map(|statement| match statement {
-        Statement::Lookup { set, .. } | Statement::VerdictMap(_, set) => Some(set),
+        Statement::Lookup { set, .. } | Statement::VerdictMap(_, set) | Statement::Counter(set) => Some(set),
         _ => None,
     })
 }
@@ -227,6 +229,9 @@ mod tests {
         }
         assert!(quarantine.add(&[set("out-1-p4")], &fixed()));
         assert!(!quarantine.add(&[set("out-1-p4")], &fixed()), "it is out already, and that did not help");
+        let counter = |name: &str| Object::Counter { family: Family::Inet, name: name.into() };
+        assert!(!quarantine.add(&[counter("denied")], &fixed()));
+        assert!(quarantine.add(&[counter("out-2")], &fixed()));
     }
 
     #[test]

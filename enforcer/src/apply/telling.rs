@@ -1,15 +1,22 @@
 //! What the loop tells others of itself: whether all that is wanted is in force, and what people should look at.
 
+use super::refused::Refused;
 use crate::report::{Event, Reporter, State, Status, survey::Survey};
+use compiler::Compiler;
 use k8s_openapi::jiff::Timestamp;
 use policy_model::cluster::Cluster;
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Without a [`Reporter`] it says nothing to anybody, and costs nothing.
 #[derive(Debug)]
 pub(super) struct Telling {
     reporter: Reporter,
     survey: Option<Survey>,
+    refused: Refused,
     state: State,
     since: Timestamp,
     last_error: Option<String>,
@@ -23,6 +30,7 @@ impl Default for Telling {
         Self {
             reporter: Reporter::silent(),
             survey: None,
+            refused: Refused::default(),
             state: State::Starting,
             since: Timestamp::now(),
             last_error: None,
@@ -34,8 +42,11 @@ impl Default for Telling {
 
 impl Telling {
     /// To those at the reporter's other end. `node` looks after its share of the policies.
-    pub(super) fn begin(&mut self, reporter: Reporter, node: Arc<str>, now: Instant) {
-        self.survey = (!reporter.is_silent()).then(|| Survey::new(node, now));
+    /// `nothing_for`: how long a policy may select nothing before people are told.
+    pub(super) fn begin(&mut self, reporter: Reporter, node: Arc<str>, nothing_for: Duration) {
+        let survey = || Survey::new(node.clone(), nothing_for, Instant::now());
+        self.survey = (!reporter.is_silent()).then(survey);
+        self.refused = Refused::new(node);
         self.reporter = reporter;
         self.reporter.changed();
     }
@@ -71,6 +82,14 @@ impl Telling {
         }
     }
 
+    /// The kernel refuses objects of these pods, which are denied until it takes them.
+    pub(super) fn refused(&mut self, pods: &BTreeSet<String>, compiler: &Compiler) {
+        self.refused
+            .now(pods, || compiler.local_pods())
+            .into_iter()
+            .for_each(|event| self.reporter.tell(event));
+    }
+
     /// The objects have changed.
     pub(super) fn cluster_changed(&mut self) {
         if let Some(survey) = &mut self.survey {
@@ -88,7 +107,9 @@ impl Telling {
         if let Some(survey) = &mut self.survey
             && survey.next().is_some_and(|at| at <= now)
         {
+            let begin = Instant::now();
             survey.step(cluster, now).into_iter().for_each(|event| self.reporter.tell(event));
+            survey.rest(begin.elapsed(), now);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     state::{self, Keeper},
 };
 use policy_model::cluster::{Change, Cluster};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::runtime::Builder;
 use tracing::{error, info, warn};
 
@@ -34,8 +34,10 @@ fn read(credentials: Credentials) -> Result<(Vec<Change>, usize), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| cannot("start the runtime", &e))?;
     runtime.block_on(async {
-        let mut source =
-            Source::start(&Arc::new(Connection::open(credentials).await.map_err(no_connection)?));
+        let mut source = Source::start(
+            &Arc::new(Connection::open(credentials).await.map_err(no_connection)?),
+            Arc::default(),
+        );
         let changes = source.first().await.map_err(no_state)?;
         Ok((changes, source.problems()))
     })
@@ -58,14 +60,15 @@ fn follow(options: &RunOptions, credentials: Credentials) -> Result<(), Failure>
             namespace: options.namespace.as_str().into(),
         };
         reports.start(connection.clone(), identity, sender.clone());
-        Source::start(&connection).with_known(&state)
+        Source::start(&connection, metrics).with_known(&state)
     };
-    host.runtime.spawn(source.follow(sender, metrics, reporter.clone()));
+    host.runtime.spawn(source.follow(sender, reporter.clone()));
     let node = options.node_name.clone();
+    let nothing_for = Duration::from_secs(options.selects_nothing_after);
     host.serve(reporter.clone(), move |inputs| {
         if let Some(daemon) = ground.begin(inputs, state)? {
             check_node(daemon.cluster(), &node);
-            daemon.with_keeper(keeper).with_reporter(reporter).run(inputs);
+            daemon.with_keeper(keeper).with_reporter(reporter, nothing_for).run(inputs);
         }
         Ok(())
     })

@@ -122,6 +122,9 @@ struct RunOptions {
     /// What becomes of packets on the pod bridge that are no known pod's
     #[arg(long, value_enum, default_value_t = UnknownPodsArg::Drop, value_name = "WHAT")]
     unknown_pods: UnknownPodsArg,
+    /// An Event is written on a policy that has selected no pod for so many seconds: long enough for a rollout
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    selects_nothing_after: u64,
     #[command(flatten)]
     guards: GuardOptions,
     /// Where health, metrics and answers are served

@@ -2,12 +2,12 @@
 
 use super::Failure;
 use crate::{
-    fitness::{
-        GIVE_BR_NETFILTER, GIVE_CAPABILITY, GIVE_NF_TABLES, IPVS, LEAVE_IPVS, is_bridge_family, is_ipvs,
-    },
+    fitness::{GIVE_BR_NETFILTER, GIVE_NF_TABLES, IPVS, LEAVE_IPVS, is_bridge_family, is_ipvs},
     nft::{Error, Finding},
     node::facts::Facts,
 };
+
+pub(super) use crate::fitness::GIVE_CAPABILITY;
 
 /// Whether the bridge family works.
 ///

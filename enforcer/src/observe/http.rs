@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
-/// Prometheus' text format.
+/// OpenMetrics' text format.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! What Prometheus is told.
 
+use super::described::{Builder, Described};
 use crate::{
     apply::Totals,
     fitness::{Fact, Mark},
@@ -8,6 +9,7 @@ use crate::{
 use compiler::{
     Stats,
     ir::{Family, Name},
+    program_direction,
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -16,9 +18,8 @@ use prometheus_client::{
         family::Family as Labelled,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
-        info::Info,
     },
-    registry::{Registry, Unit},
+    registry::Registry,
 };
 use std::{
     collections::BTreeMap,
@@ -36,6 +37,13 @@ struct Direction {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Resource {
     resource: &'static str,
+}
+
+/// A program, by the name that its chains begin with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfProgram {
+    direction: &'static str,
+    program: String,
 }
 
 /// A fact of this host.
@@ -59,7 +67,7 @@ struct Reason {
 /// All metrics, and whether a first revision is in force. Shared by the loop, which sets them, and the HTTP server.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    page: (Registry, Vec<Described>),
     ready: AtomicBool,
     revision: Gauge,
     latency: Histogram,
@@ -80,6 +88,9 @@ pub struct Metrics {
     kubernetes_events: Labelled<Outcome, Counter>,
     report_failures: Labelled<Resource, Counter>,
     node_facts: Labelled<OfFact, Gauge>,
+    read_bytes: Labelled<Resource, Counter>,
+    denied_packets: Labelled<OfProgram, Counter>,
+    denied_bytes: Labelled<OfProgram, Counter>,
     dropped_packets: Labelled<Reason, Counter>,
     dropped_bytes: Labelled<Reason, Counter>,
 }
@@ -94,80 +105,73 @@ impl Metrics {
     /// All of them at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("palisade");
+        let mut new = Builder::new();
         // 0.1 ms to 1.6 s.
         let latency = Histogram::new(exponential_buckets(0.0001, 2.0, 15));
-        registry.register_with_unit(
+        let latency = new.seconds(
             "event_to_kernel",
             "From the source's notice of a change to the kernel's acknowledgement",
-            Unit::Seconds,
-            latency.clone(),
+            latency,
         );
-        registry.register("build", "This program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        new.info("build", "This program", &["version"], vec![("version", env!("CARGO_PKG_VERSION"))]);
         Self {
-            revision: gauge(&mut registry, "revision", "Number of the ruleset in force"),
-            pods: gauge(&mut registry, "pods", "Pods of the cluster that policy sees"),
-            local_pods: gauge(&mut registry, "local_pods", "Pods of this node"),
-            isolated: labelled(&mut registry, "isolated_pods", "Pods of this node that are isolated"),
-            policies: gauge(&mut registry, "policies", "NetworkPolicies in force"),
-            programs: gauge(&mut registry, "programs", "Programs in the kernel"),
-            elements: gauge(&mut registry, "set_elements", "Elements of all sets and maps"),
-            quarantined: gauge(
-                &mut registry,
+            latency,
+            revision: new.gauge("revision", "Number of the ruleset in force"),
+            pods: new.gauge("pods", "Pods of the cluster that policy sees"),
+            local_pods: new.gauge("local_pods", "Pods of this node"),
+            isolated: new.gauges("isolated_pods", &["direction"], "Pods of this node that are isolated"),
+            policies: new.gauge("policies", "NetworkPolicies in force"),
+            programs: new.gauge("programs", "Programs in the kernel"),
+            elements: new.gauge("set_elements", "Elements of all sets and maps"),
+            quarantined: new.gauge(
                 "quarantined_pods",
                 "Pods of this node that are denied because the kernel refused an object of theirs",
             ),
-            transactions: counter(&mut registry, "transactions", "Transactions that the kernel took"),
-            refusals: counter(&mut registry, "refusals", "Transactions that the kernel did not take"),
-            drift: counter(&mut registry, "drift_repaired", "Operations that undid somebody else's changes"),
-            forgotten: counter(
-                &mut registry,
-                "conntrack_forgotten",
-                "Conntrack entries of dead addresses deleted",
+            transactions: new.counter("transactions", "Transactions that the kernel took"),
+            refusals: new.counter("refusals", "Transactions that the kernel did not take"),
+            drift: new.counter("drift_repaired", "Operations that undid somebody else's changes"),
+            forgotten: new.counter("conntrack_forgotten", "Conntrack entries of dead addresses deleted"),
+            denied_packets: new.counters(
+                "denied_packets",
+                &["direction", "program"],
+                "Packets that a program did not allow; a few of them pass all the same: errors about a tracked flow, and a pod's own to itself",
             ),
-            problems: gauge(
-                &mut registry,
-                "source_problems",
-                "Objects and files of the source that are not used",
+            denied_bytes: new.counters(
+                "denied_bytes",
+                &["direction", "program"],
+                "Bytes of packets that a program did not allow",
             ),
-            reads: counter(
-                &mut registry,
-                "source_reads",
-                "Readings of the source whose changes are in force",
-            ),
-            watch_restarts: labelled(
-                &mut registry,
+            dropped_packets: new.counters("dropped_packets", &["reason"], "Packets dropped"),
+            dropped_bytes: new.counters("dropped_bytes", &["reason"], "Bytes dropped"),
+            problems: new.gauge("source_problems", "Objects and files of the source that are not used"),
+            reads: new.counter("source_reads", "Readings of the source whose changes are in force"),
+            watch_restarts: new.counters(
                 "watch_restarts",
-                "Watches of the API server that were begun again, by resource",
+                &["resource"],
+                "Watches of the API server that were begun again",
             ),
-            kubernetes_events: labelled(
-                &mut registry,
+            read_bytes: new.counters(
+                "api_read_bytes",
+                &["resource"],
+                "Bytes of lists and watches read from the API server",
+            ),
+            kubernetes_events: new.counters(
                 "kubernetes_events",
-                "Events written for people, or dropped because too many wait",
+                &["outcome"],
+                "Events for people: `written`, or `dropped` because too many wait",
             ),
-            report_failures: labelled(
-                &mut registry,
+            report_failures: new.counters(
                 "report_failures",
+                &["resource"],
                 "Writings of this node's status or of an Event that failed",
             ),
-            node_facts: labelled(
-                &mut registry,
+            node_facts: new.gauges(
                 "node_fact",
+                &["fact"],
                 "Whether policy holds with a fact of this host: 0 yes, 1 yes but somebody should know, 2 no",
             ),
-            dropped_packets: labelled(
-                &mut registry,
-                "dropped_packets",
-                "Packets dropped, by counter of the ruleset",
-            ),
-            dropped_bytes: labelled(
-                &mut registry,
-                "dropped_bytes",
-                "Bytes dropped, by counter of the ruleset",
-            ),
-            registry,
             ready: AtomicBool::new(false),
-            latency,
+            page: new.finish(),
         }
     }
 
@@ -248,43 +252,43 @@ impl Metrics {
         }
     }
 
-    /// The kernel's counters, as they stand: it begins again at zero when a table is made anew.
+    /// Counts what is read of this resource.
+    #[must_use]
+    pub fn read_bytes(&self, resource: &'static str) -> Counter {
+        self.read_bytes.get_or_create(&Resource { resource }).clone()
+    }
+
+    /// The kernel's counters, as they stand: one begins again at zero when its table or its program is made anew.
     pub fn set_dropped(&self, counters: &BTreeMap<(Family, Name), nft::Counter>) {
+        // Programs that are gone are told no more.
+        self.denied_packets.clear();
+        self.denied_bytes.clear();
         for ((_, name), counted) in counters {
+            if let Some(direction) = program_direction(name) {
+                let program = OfProgram { direction: direction.name(), program: name.to_string() };
+                self.denied_packets.get_or_create(&program).inner().store(counted.packets, Ordering::Relaxed);
+                self.denied_bytes.get_or_create(&program).inner().store(counted.bytes, Ordering::Relaxed);
+                continue;
+            }
             let reason = Reason { reason: name.to_string() };
             self.dropped_packets.get_or_create(&reason).inner().store(counted.packets, Ordering::Relaxed);
             self.dropped_bytes.get_or_create(&reason).inner().store(counted.bytes, Ordering::Relaxed);
         }
     }
 
-    /// In Prometheus' text format.
+    /// Every metric, as [`Self::encode`] shows it once it has a value.
+    #[must_use]
+    pub fn described(&self) -> &[Described] {
+        &self.page.1
+    }
+
+    /// In OpenMetrics' text format.
     ///
     /// # Errors
     /// None in practice: writing to memory.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode(&mut text, &self.page.0)?;
         Ok(text)
     }
-}
-
-fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
-    let gauge = Gauge::default();
-    registry.register(name, help, gauge.clone());
-    gauge
-}
-
-fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
-    let counter = Counter::default();
-    registry.register(name, help, counter.clone());
-    counter
-}
-
-fn labelled<L, M>(registry: &mut Registry, name: &str, help: &str) -> Labelled<L, M>
-where
-    Labelled<L, M>: prometheus_client::registry::Metric + Clone + Default,
-{
-    let family = Labelled::default();
-    registry.register(name, help, family.clone());
-    family
 }

@@ -1,5 +1,6 @@
 //! What policyd shows of itself: metrics, health, programs and verdicts over HTTP.
 
+pub mod described;
 pub mod http;
 pub mod kernel;
 pub mod metrics;

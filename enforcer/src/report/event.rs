@@ -65,7 +65,10 @@ impl Event {
     pub(super) fn name(&self, node: &str) -> String {
         let (name, said) = match &self.regarding {
             Regarding::Policy(key) => (&*key.name, format!("{}\n{}", self.reason, self.note)),
-            Regarding::Node => (node, self.reason.clone()),
+            // What is wrong, and its end, are two: each is written at once.
+            Regarding::Node => {
+                (node, format!("{}{}", self.reason, if self.is_warning { "" } else { "\nNormal" }))
+            }
         };
         let name = cut(name, LONGEST_NAME);
         format!("{}.{:016x}", name.trim_end_matches(['.', '-']), hash(&said))

@@ -18,6 +18,7 @@ use kube::{
     core::{Request, Status},
 };
 use policy_model::object::ObjectKey;
+use prometheus_client::metrics::counter::Counter;
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
@@ -58,6 +59,8 @@ pub(super) struct Follower {
     kind: Kind,
     connection: Arc<Connection>,
     news: mpsc::Sender<News>,
+    /// Bytes of answers.
+    read: Counter,
     announced: Announced,
     interner: Interner,
     /// What is wrong with objects that cannot be understood.
@@ -70,11 +73,17 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(kind: Kind, connection: Arc<Connection>, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn new(
+        kind: Kind,
+        connection: Arc<Connection>,
+        news: mpsc::Sender<News>,
+        read: Counter,
+    ) -> Self {
         Self {
             kind,
             connection,
             news,
+            read,
             announced: Announced::default(),
             interner: Interner::default(),
             problems: BTreeMap::new(),
@@ -162,7 +171,8 @@ impl Follower {
             let patience = if self.version.is_some() { self.patience.watch } else { self.patience.list };
             let read = timeout(patience, body.read_until(b'\n', &mut line)).await;
             match read {
-                Ok(Ok(_)) if line.ends_with(b"\n") => {
+                Ok(Ok(length)) if line.ends_with(b"\n") => {
+                    self.read.inc_by(length as u64);
                     self.line(&line).await?;
                     self.backoff.reset();
                 }
@@ -352,7 +362,11 @@ impl Follower {
     async fn page(&self, client: &Client, kind: Kind, parameters: &ListParams) -> Result<String, Fault> {
         let request = Request::new(kind.path()).list(parameters).map_err(|e| self.odd(&e))?;
         match timeout(self.patience.answer, client.request_text(request)).await {
-            Ok(answer) => answer.map_err(|e| Fault::of(kind.resource(), e)),
+            Ok(answer) => {
+                let answer = answer.map_err(|e| Fault::of(kind.resource(), e))?;
+                self.read.inc_by(answer.len() as u64);
+                Ok(answer)
+            }
             Err(_) => Err(self.silent(self.patience.answer)),
         }
     }

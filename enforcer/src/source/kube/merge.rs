@@ -22,17 +22,18 @@ const AHEAD: usize = 1024;
 pub struct Source {
     news: mpsc::Receiver<News>,
     merge: Merge,
+    metrics: Arc<Metrics>,
     _tasks: JoinSet<()>,
 }
 
 impl Source {
     /// Begins to list and watch. Must be called in a tokio runtime.
     #[must_use]
-    pub fn start(connection: &Arc<Connection>) -> Self {
+    pub fn start(connection: &Arc<Connection>, metrics: Arc<Metrics>) -> Self {
         let (sender, news) = mpsc::channel(AHEAD);
         let mut tasks = JoinSet::new();
-        tasks.spawn(begin(connection.clone(), sender));
-        Self { news, merge: Merge::default(), _tasks: tasks }
+        tasks.spawn(begin(connection.clone(), sender, metrics.clone()));
+        Self { news, merge: Merge::default(), metrics, _tasks: tasks }
     }
 
     /// Beginning with what an earlier run has left: what the lists do not name of it is told as deleted.
@@ -66,12 +67,12 @@ impl Source {
 
     /// Sends the whole state as one message once every list is complete, then what changes, until nobody takes it.
     /// `reporter` is told of what does not work.
-    pub async fn follow(mut self, inputs: Sender<Input>, metrics: Arc<Metrics>, reporter: Reporter) {
+    pub async fn follow(mut self, inputs: Sender<Input>, reporter: Reporter) {
         let (mut changes, mut seen) = (Vec::new(), None);
         while let Some(first) = self.news.recv().await {
             let more = std::iter::from_fn(|| self.news.try_recv().ok()).take(AHEAD);
             for news in std::iter::once(first).chain(more.collect::<Vec<_>>()) {
-                self.merge.report(&news, &metrics, &reporter);
+                self.merge.report(&news, &self.metrics, &reporter);
                 let (passed, at) = self.merge.take(news);
                 changes.extend(passed);
                 seen = seen.or(at);
@@ -95,7 +96,7 @@ impl Source {
 }
 
 /// Follows every kind, once the API server is known to have what is asked of it.
-async fn begin(connection: Arc<Connection>, news: mpsc::Sender<News>) {
+async fn begin(connection: Arc<Connection>, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
     // It concerns all kinds, of which this is the first that is needed.
     const KIND: Kind = Kind::Namespaces;
     let (mut backoff, mut in_trouble) = (Backoff::default(), false);
@@ -123,7 +124,10 @@ async fn begin(connection: Arc<Connection>, news: mpsc::Sender<News>) {
     if in_trouble && news.send(News::Recovered(KIND)).await.is_err() {
         return;
     }
-    let follow = |kind| Follower::new(kind, connection.clone(), news.clone()).run();
+    let follow = |kind: Kind| {
+        let read = metrics.read_bytes(kind.resource());
+        Follower::new(kind, connection.clone(), news.clone(), read).run()
+    };
     let mut followers: JoinSet<()> = Kind::ALL.into_iter().map(follow).collect();
     while followers.join_next().await.is_some() {}
 }

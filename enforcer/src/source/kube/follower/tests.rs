@@ -40,7 +40,8 @@ async fn follow(kind: Kind, script: Vec<Answer>, until: &str) -> (Vec<String>, V
     let requests = Requests::default();
     let server = tokio::spawn(serve(listener, script.into(), requests.clone()));
     let (sender, mut receiver) = mpsc::channel(100);
-    let mut follower = Follower::new(kind, Arc::new(connection(&address.to_string()).await), sender);
+    let mut follower =
+        Follower::new(kind, Arc::new(connection(&address.to_string()).await), sender, Default::default());
     let short = Duration::from_secs(1);
     follower.patience = Patience { answer: 5 * short, list: short, watch: short };
     let follower = tokio::spawn(follower.run());
