@@ -11,6 +11,7 @@ mod logging;
 mod preflight;
 mod run;
 mod signals;
+mod takeover;
 
 pub use failure::Failure;
 
@@ -97,6 +98,17 @@ Examples:
 Example:
   policyd cleanup")]
     Cleanup(CleanupOptions),
+    /// Remove what another policy engine has left on this node, once policyd enforces
+    ///
+    /// For a cluster that comes from another engine: policyd is installed beside it, the other one is ended, and then this
+    /// removes its rules, chains and sets, and nobody else's. Refused while the other engine runs, and while policyd does not
+    /// enforce. Nothing is forgotten meanwhile: what either forbids does not pass.
+    #[command(after_help = "\
+Examples:
+  policyd takeover --from kube-router --dry-run
+  policyd takeover --from kube-network-policies
+  kubectl -n palisade-system exec POD -c policyd -- policyd takeover --from kube-router")]
+    Takeover(TakeoverOptions),
 }
 
 #[derive(Debug, Args)]
@@ -283,6 +295,19 @@ struct CleanupOptions {
 }
 
 #[derive(Debug, Args)]
+struct TakeoverOptions {
+    /// The other engine
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    from: takeover::Engine,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Where this node's policyd serves health
+    #[arg(long, value_name = "ADDRESS", default_value = crate::observe::DEFAULT_ADDRESS)]
+    http: SocketAddr,
+}
+
+#[derive(Debug, Args)]
 struct StateOptions {
     /// Where policyd keeps what it must not forget
     #[arg(long, value_name = "DIR", default_value = "/var/lib/palisade")]
@@ -339,6 +364,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(options),
         Command::Init(options) => init::run(options),
         Command::Cleanup(options) => cleanup::run(options),
+        Command::Takeover(options) => takeover::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

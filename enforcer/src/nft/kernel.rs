@@ -75,26 +75,7 @@ impl Kernel {
     /// # Errors
     /// [`Error::Unsupported`] where the kernel has no nftables.
     pub fn generation(&mut self) -> Result<u32, Error> {
-        let sequence = self.socket.take_sequence(1);
-        let request = Request::new(message::GETGEN, NLM_F_REQUEST, sequence, NFPROTO_UNSPEC).finish();
-        self.socket.send(&request)?;
-        let (deadline, mut buffer) = (Socket::deadline(), Vec::new());
-        loop {
-            let len = self.socket.receive(&mut buffer, deadline)?;
-            for message in Messages(&buffer[..len]) {
-                let message = message?;
-                if message.sequence != sequence {
-                    continue;
-                }
-                if message.kind == message::NEWGEN {
-                    let generation = message.attributes()?.u32(NFTA_GEN_ID);
-                    return generation.ok_or_else(|| Error::Malformed("a generation without its id".into()));
-                }
-                if message.kind == NLMSG_ERROR {
-                    return Err(unusable(Errno::from_raw(Acknowledgement::read(&message)?.errno)));
-                }
-            }
-        }
+        generation(&mut self.socket)
     }
 
     fn transact(
@@ -214,6 +195,30 @@ impl Kernel {
             }
         }
         Ok(Dumped::Whole)
+    }
+}
+
+/// The ruleset's generation.
+pub(super) fn generation(socket: &mut Socket) -> Result<u32, Error> {
+    let sequence = socket.take_sequence(1);
+    let request = Request::new(message::GETGEN, NLM_F_REQUEST, sequence, NFPROTO_UNSPEC).finish();
+    socket.send(&request)?;
+    let (deadline, mut buffer) = (Socket::deadline(), Vec::new());
+    loop {
+        let len = socket.receive(&mut buffer, deadline)?;
+        for message in Messages(&buffer[..len]) {
+            let message = message?;
+            if message.sequence != sequence {
+                continue;
+            }
+            if message.kind == message::NEWGEN {
+                let generation = message.attributes()?.u32(NFTA_GEN_ID);
+                return generation.ok_or_else(|| Error::Malformed("a generation without its id".into()));
+            }
+            if message.kind == NLMSG_ERROR {
+                return Err(unusable(Errno::from_raw(Acknowledgement::read(&message)?.errno)));
+            }
+        }
     }
 }
 

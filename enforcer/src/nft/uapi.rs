@@ -1,5 +1,5 @@
 //! Numbers of the kernel's interface, with their names there: `include/uapi/linux/netlink.h`, `netfilter/nfnetlink.h`,
-//! `netfilter/nf_tables.h` and `netfilter/nfnetlink_conntrack.h`.
+//! `netfilter/nf_tables.h`, `netfilter/nfnetlink_conntrack.h` and `netfilter/ipset/ip_set.h`.
 
 pub(super) const NLM_F_REQUEST: u16 = 0x1;
 pub(super) const NLM_F_ACK: u16 = 0x4;
@@ -29,7 +29,9 @@ pub(super) const NFNLGRP_NFTABLES: u32 = 7;
 
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
+pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_BRIDGE: u8 = 7;
+pub(super) const NFPROTO_IPV6: u8 = 10;
 
 /// Messages of nf_tables, with the subsystem in the upper byte.
 pub(super) mod message {
@@ -83,6 +85,7 @@ pub(super) const NF_ACCEPT: u32 = 1;
 pub(super) const NF_DROP: u32 = 0;
 
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
+pub(super) const NFTA_RULE_HANDLE: u16 = 3;
 pub(super) const NFTA_RULE_EXPRESSIONS: u16 = 4;
 pub(super) const NFTA_EXPR_NAME: u16 = 1;
 pub(super) const NFTA_EXPR_DATA: u16 = 2;
@@ -116,6 +119,7 @@ pub(super) const NFTA_SET_ELEM_KEY_END: u16 = 10;
 pub(super) const NFTA_SET_ELEM_EXPRESSIONS: u16 = 11;
 pub(super) const NFT_SET_ELEM_INTERVAL_END: u32 = 0x1;
 
+pub(super) const NFTA_IMMEDIATE_DATA: u16 = 2;
 pub(super) const NFTA_DATA_VALUE: u16 = 1;
 pub(super) const NFTA_DATA_VERDICT: u16 = 2;
 pub(super) const NFTA_VERDICT_CODE: u16 = 1;
@@ -165,3 +169,14 @@ pub(super) const CTA_IP_V4_SRC: u16 = 1;
 pub(super) const CTA_IP_V4_DST: u16 = 2;
 pub(super) const CTA_IP_V6_SRC: u16 = 3;
 pub(super) const CTA_IP_V6_DST: u16 = 4;
+
+const NFNL_SUBSYS_IPSET: u16 = 6;
+pub(super) const IPSET_CMD_DESTROY: u16 = NFNL_SUBSYS_IPSET << 8 | 3;
+pub(super) const IPSET_CMD_LIST: u16 = NFNL_SUBSYS_IPSET << 8 | 7;
+pub(super) const IPSET_ATTR_PROTOCOL: u16 = 1;
+pub(super) const IPSET_ATTR_SETNAME: u16 = 2;
+pub(super) const IPSET_ATTR_FLAGS: u16 = 6;
+pub(super) const IPSET_FLAG_LIST_SETNAME: u32 = 1 << 1;
+pub(super) const IPSET_ERR_BUSY: i32 = 4100;
+/// Set on the type of an attribute in network order (`NLA_F_NET_BYTEORDER`); ipset insists on it.
+pub(super) const NET_BYTEORDER: u16 = 0x4000;
