@@ -5,7 +5,8 @@ use conformance::cluster::ApiServer;
 use std::{fs, path::Path};
 
 /// Values that let the chart render all that it can.
-pub(crate) const EVERYTHING: [&str; 14] = [
+pub(crate) const EVERYTHING: [&str; 15] = [
+    r#"grafana.dashboard=true"#,
     r#"image.tag="1.2.3""#,
     r#"image.pullSecrets=["registry"]"#,
     r#"log={"format":"json","verbosity":2}"#,
@@ -67,8 +68,14 @@ fn every_file_is_taken_by_a_real_api_server() {
     {
         apply(&server, &render(values).unwrap()).unwrap_or_else(|error| panic!("{values:?}: {error}"));
     }
-    let base = server.kubectl(&["kustomize", &deploy().to_string_lossy()], "").unwrap();
-    apply(&server, &base).unwrap();
+    for base in [deploy(), deploy().join("grafana")] {
+        let base = server.kubectl(&["kustomize", &base.to_string_lossy()], "").unwrap();
+        apply(&server, &base).unwrap();
+    }
+    let path = ["configmap", "palisade-dashboard", "--namespace", "palisade-system"];
+    let kept = [&["get"][..], &path, &[r"--output=jsonpath={.data.palisade\.json}"]].concat();
+    let dashboard = fs::read_to_string(deploy().join("grafana/palisade.json")).unwrap();
+    assert_eq!(server.kubectl(&kept, "").unwrap(), dashboard);
 
     // The check sees a field that is none.
     let wrong = render(&[]).unwrap().replace("hostNetwork:", "hostNetwerk:");

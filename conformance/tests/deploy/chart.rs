@@ -37,6 +37,19 @@ fn the_version_is_that_of_the_workspace() {
 }
 
 #[test]
+fn the_dashboard_comes_where_it_is_asked_for_and_is_the_file() {
+    assert!(!render(&[]).unwrap().contains("ConfigMap"));
+    let rendered = render(&["grafana.dashboard=true"]).unwrap();
+    let map = rendered.split("\n---").find(|document| document.contains("kind: ConfigMap")).unwrap();
+    assert!(map.contains("grafana_dashboard: \"1\""), "{map}");
+    let data = map.split_once("palisade.json: |\n").unwrap().1;
+    let data: String =
+        data.lines().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned() + "\n").collect();
+    let kept = fs::read_to_string(deploy().join("grafana/palisade.json")).unwrap();
+    assert_eq!(data.trim_end(), kept.trim_end());
+}
+
+#[test]
 fn it_is_good_style() {
     let output = helm(&["lint", "--strict", "chart"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -64,6 +77,7 @@ fn wrong_values_are_refused_by_name() {
         (r#"update.maxUnavailable=0"#, "maxUnavailable"),
         (r#"update.maxUnavailable="120%""#, "maxUnavailable"),
         (r#"nodeselector={}"#, "nodeselector"),
+        (r#"grafana.dashboard="yes""#, "dashboard"),
         (r#"extraArgs=["run"]"#, "extraArgs"),
     ] {
         let refused = render(&[value]).expect_err(value);
