@@ -14,7 +14,7 @@ mod build;
 mod certificates;
 mod control_plane;
 mod dns;
-mod engine;
+pub(crate) mod engine;
 mod error;
 mod etcd;
 mod helm;

@@ -282,6 +282,11 @@ impl Cluster {
         Ok(self.binaries.kubectl(&self.control_plane, &self.kubeconfig(), arguments, input)?)
     }
 
+    /// Ends kube-router on every node, as the deletion of its DaemonSet would. What it has put into the kernel stays.
+    pub(crate) fn end_kube_router(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.end("kube-router"));
+    }
+
     /// Loads an image archive into the container runtime of every node.
     ///
     /// # Errors

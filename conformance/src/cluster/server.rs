@@ -73,6 +73,11 @@ impl Servers {
         self.0.push(server);
     }
 
+    /// Ends those of a name.
+    pub(super) fn end(&mut self, name: &str) {
+        self.0.retain(|server| server.name != name);
+    }
+
     /// Fails with the first that has ended.
     pub(super) fn require_alive(&mut self) -> Result<(), ClusterError> {
         self.0.iter_mut().try_for_each(Server::require_alive)

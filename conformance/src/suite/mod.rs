@@ -4,12 +4,14 @@ mod cyclonus;
 mod document;
 mod ginkgo;
 mod netpol;
+mod own;
 mod record;
 mod run;
 
 pub use cyclonus::{CYCLONUS, Cyclonus, cyclonus};
 pub use document::{About, document};
 pub use netpol::{NETPOL, Netpol, netpol};
+pub use own::{Own, cases, own};
 pub use record::{RESULTS, Record};
 pub use run::{Run, Spec};
 

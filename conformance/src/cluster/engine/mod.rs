@@ -1,7 +1,7 @@
 //! Who enforces NetworkPolicies in a cluster.
 
 mod kube_router;
-mod palisade;
+pub(crate) mod palisade;
 
 use super::{Cluster, ClusterError, Engine, accounts::Accounts, programs::Programs};
 

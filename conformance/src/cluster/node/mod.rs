@@ -218,6 +218,11 @@ impl ClusterNode {
         Ok(())
     }
 
+    /// Ends a daemon for good.
+    pub(super) fn end(&mut self, name: &str) {
+        self.servers.end(name);
+    }
+
     /// Lets it run on after this process.
     pub(super) fn detach(self) {
         self.servers.detach();
