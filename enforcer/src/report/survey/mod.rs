@@ -16,6 +16,8 @@ use std::{
 const PAUSE: Duration = Duration::from_secs(10);
 /// After a look at one policy so many times what it took: a five-hundredth of a processor, however large the cluster is.
 const REST: u32 = 500;
+/// ... but not longer than this: on a busy machine a step that has to wait for its turn is no dear one.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// What is still so is told again, since an API server forgets an Event after an hour.
 const AGAIN: Duration = Duration::from_secs(3600);
 /// Nodes that look after one policy: if one has no policyd, the other tells. Both tell with one name.
@@ -124,7 +126,7 @@ impl Survey {
 
     /// The last step took so long.
     pub fn rest(&mut self, took: Duration, now: Instant) {
-        self.not_before = self.not_before.max(now + took * REST);
+        self.not_before = self.not_before.max(now + LONGEST_REST.min(took * REST));
     }
 
     /// All policies, or those of which something is due.
