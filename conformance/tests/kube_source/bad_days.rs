@@ -11,7 +11,10 @@ use std::{fs, io, path::PathBuf, process::Command};
 
 #[test]
 fn an_api_server_without_network_policies_is_told_and_nothing_is_touched() {
-    let ground = Ground::with_arguments("kube kinds", &["--runtime-config=networking.k8s.io/v1/networkpolicies=false"]);
+    let ground = Ground::with_arguments(
+        "kube kinds",
+        &["--runtime-config=networking.k8s.io/v1/networkpolicies=false"],
+    );
     let output = run(&ground, &ground.admin, &["--once"]);
     let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     let said = said.replace("│ ", "");
