@@ -173,8 +173,11 @@ impl Survey {
         let mut pods = cluster.pods_in(&policy.key.namespace);
         let selects = pods.any(|pod| pod.is_policed() && policy.pod_selector.matches(&pod.labels));
         let seconds = self.nothing_for.as_secs();
-        let long =
-            if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} s") };
+        let long = if seconds.is_multiple_of(60) {
+            format!("{} minutes", seconds / 60)
+        } else {
+            format!("{seconds} s")
+        };
         (!selects)
             .then(|| format!("spec.podSelector has selected no pod for {long} and more: it protects nothing"))
     }
