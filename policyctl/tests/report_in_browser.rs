@@ -102,13 +102,9 @@ fn page_of(manifests: &str, title: &str) -> String {
     page::html(&Report::new(&snapshot, title.to_owned()))
 }
 
-const SHOP: &str = "
-{apiVersion: v1, kind: Pod, metadata: {name: front, namespace: shop, labels: {app: front}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.2}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: api, namespace: shop, labels: {app: api}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.3}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: db, namespace: shop, labels: {app: db}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.4}]}}
----
+const SHOP: &str = concat!(
+    include_str!("data/three-pods.yaml"),
+    "---
 {apiVersion: v1, kind: Pod, metadata: {name: alone, namespace: other, labels: {app: alone}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.5}]}}
 ---
 apiVersion: networking.k8s.io/v1
@@ -135,7 +131,8 @@ spec:
   podSelector: {matchLabels: {app: api}}
   policyTypes: [Egress]
   egress: [{to: [{podSelector: {matchLabels: {app: db}}}]}]
-";
+"
+);
 
 #[test]
 fn search_click_a_cell_and_read_why() {

@@ -6,23 +6,34 @@ use super::{
 };
 use crate::field::{FieldPath, Step};
 
-/// Where the fields of an object stand.
+/// Where the fields of an object stand: every field and list item, each followed by what is within it. Two allocations an
+/// object, since a large folder has many thousands of fields and few are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fields(Below);
+pub(super) struct Fields {
+    /// The names of fields, one behind the other.
+    names: Box<str>,
+    all: Box<[Field]>,
+}
 
-/// What is within a value, each with its place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Below {
-    #[default]
-    Nothing,
-    List(Box<[(Mark, Below)]>),
-    Map(Box<[(Box<str>, Mark, Below)]>),
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    /// First byte and length of its name; `None` for an item of a list.
+    name: Option<(u32, u32)>,
+    /// A text has no more than 64 MiB, so these fit.
+    line: u32,
+    column: u32,
+    start: u32,
+    end: u32,
+    /// The number of the next field that is not within it.
+    next: u32,
 }
 
 impl Fields {
     /// Every field of an object.
     pub(super) fn of(object: &Node<'_>) -> Self {
-        Self(Below::of(object))
+        let mut collected = Collected::default();
+        collected.within(object);
+        Self { names: collected.names.into(), all: collected.all.into() }
     }
 
     /// Whether the object has a field.
@@ -37,33 +48,64 @@ impl Fields {
 
     /// How far a path leads: the place there, and the number of steps.
     fn walk(&self, path: &FieldPath) -> (Option<Mark>, usize) {
-        let (mut below, mut mark) = (&self.0, None);
+        let (mut at, mut end, mut mark) = (0, self.all.len(), None);
         for (taken, step) in path.steps().iter().enumerate() {
-            let next = match (step, below) {
-                (Step::Field(name), Below::Map(fields)) => {
-                    fields.iter().find(|(key, ..)| **key == **name).map(|(_, at, below)| (at, below))
-                }
-                (Step::Index(index), Below::List(items)) => items.get(*index).map(|(at, below)| (at, below)),
-                _ => None,
+            let within = |at: usize| Some(at).filter(|at| *at < end);
+            let mut siblings = std::iter::successors(within(at), |at| within(self.all[*at].next as usize));
+            let found = match step {
+                Step::Field(name) => siblings.find(|at| self.name(&self.all[*at]) == Some(&**name)),
+                Step::Index(index) => siblings.nth(*index).filter(|at| self.all[*at].name.is_none()),
             };
-            let Some((at, within)) = next else { return (mark, taken) };
-            (below, mark) = (within, Some(*at));
+            let Some(found) = found else { return (mark, taken) };
+            let field = &self.all[found];
+            (at, end, mark) = (found + 1, field.next as usize, Some(field.mark()));
         }
         (mark, path.steps().len())
     }
+
+    fn name(&self, field: &Field) -> Option<&str> {
+        let (start, length) = field.name?;
+        self.names.get(start as usize..(start + length) as usize)
+    }
 }
 
-impl Below {
-    fn of(node: &Node<'_>) -> Self {
+impl Field {
+    fn mark(&self) -> Mark {
+        let [line, column, start, end] = [self.line, self.column, self.start, self.end].map(|n| n as usize);
+        Mark { line, column, start, end }
+    }
+}
+
+/// The fields of an object while they are collected.
+#[derive(Default)]
+struct Collected {
+    names: String,
+    all: Vec<Field>,
+}
+
+impl Collected {
+    fn within(&mut self, node: &Node<'_>) {
         match &node.data {
-            Data::Scalar(..) => Self::Nothing,
-            Data::List(items) => Self::List(items.iter().map(|item| (item.at, Self::of(item))).collect()),
+            Data::Scalar(..) => {}
+            Data::List(items) => items.iter().for_each(|item| self.add(None, item.at, item)),
             Data::Map(map) => {
-                let field =
-                    |entry: &Entry<'_>| (entry.key.as_ref().into(), place(entry), Self::of(&entry.value));
-                Self::Map(map.entries.iter().map(field).collect())
+                for entry in &map.entries {
+                    self.add(Some(&entry.key), place(entry), &entry.value);
+                }
             }
         }
+    }
+
+    fn add(&mut self, name: Option<&str>, mark: Mark, value: &Node<'_>) {
+        let name = name.map(|name| {
+            self.names.push_str(name);
+            ((self.names.len() - name.len()) as u32, name.len() as u32)
+        });
+        let [line, column, start, end] = [mark.line, mark.column, mark.start, mark.end].map(|n| n as u32);
+        let own = self.all.len();
+        self.all.push(Field { name, line, column, start, end, next: 0 });
+        self.within(value);
+        self.all[own].next = self.all.len() as u32;
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Reader {
     pub(super) parsed: Parsed,
 }
 
-/// What a list of one kind says about its items, which need not say it again.
+/// What is said about objects that need not say it again: by a list of one kind about its items.
 #[derive(Clone, Copy)]
 struct Inherited<'a> {
     api_version: &'a str,
@@ -74,6 +74,7 @@ impl Reader {
             return self.problem(node.at, None, FieldPath::root(), None, message.to_owned(), None);
         }
         let text = |field| node.get(field).and_then(|value| value.as_text()).filter(|text| !text.is_empty());
+        let inherited = inherited.or_else(|| self.of_file_name());
         let api_version = text("apiVersion").or(inherited.map(|list| list.api_version));
         let kind = text("kind").or(inherited.map(|list| list.kind));
         let (Some(api_version), Some(kind)) = (api_version, kind) else {
@@ -86,6 +87,13 @@ impl Reader {
             Some((of, items)) => self.list(node, items, Inherited { api_version, kind: of }),
             None => self.known_or_skipped(node, api_version, kind),
         }
+    }
+
+    /// What a file's name says about an object that says nothing: kustomize goes by its own files' names.
+    fn of_file_name(&self) -> Option<Inherited<'static>> {
+        let name = self.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+            .then_some(Inherited { api_version: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" })
     }
 
     /// The items of a list stand each for itself; a fault of the list's own map concerns them all.

@@ -81,12 +81,12 @@ fn has_directive(text: &str) -> bool {
 /// Lines end at `\n`, `\r`, or both together.
 fn line_ends(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let is_end = |at: &usize| match bytes[*at] {
-        b'\n' => true,
-        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
-        _ => false,
-    };
-    (0..bytes.len()).filter(is_end).count()
+    let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+    if !bytes.contains(&b'\r') {
+        return ends;
+    }
+    let alone = |at: &usize| bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n');
+    ends + (0..bytes.len()).filter(alone).count()
 }
 
 /// Where the second and later ones begin of several JSON objects; `None` if the text is anything else.

@@ -119,9 +119,21 @@ pub(super) fn documents<'t>(text: &'t str, part: &Part, mut each: impl FnMut(Res
         match simple::document(&text[part.bytes.clone()], places) {
             Some(Simple::Document(document)) => each(Ok(document)),
             Some(Simple::Empty) => {}
-            None => general(&text[part.bytes.clone()], places, &mut each),
+            None => {
+                let text = &text[part.bytes.clone()];
+                let is_template = text.contains("{{");
+                general(text, places, |document| {
+                    each(document.map_err(|fault| if is_template { of_template(fault) } else { fault }));
+                });
+            }
         }
     }
+}
+
+/// A fault of a text that is no YAML yet.
+fn of_template(fault: Fault) -> Fault {
+    let help = "the document has {{, so it may be a template: render it first, as with helm template";
+    Fault { help: fault.help.or(Some(help.to_owned())), ..fault }
 }
 
 /// The documents of a text by the general parser.

@@ -8,6 +8,7 @@ use crate::{
     fix::{self, Goal},
     live::walk,
 };
+use policy_model::cluster::Cluster;
 use std::io::Write;
 
 pub(super) fn run(session: &mut Session, args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
@@ -22,7 +23,7 @@ pub(super) fn run(session: &mut Session, args: &ExplainArgs, out: &mut dyn Write
     let turns = goal == Goal::Deny || explanation.verdict == Answer::Denied;
     if turns && !session.common.quiet {
         explanation.fix = fix::find(&session.snapshot, &explanation, goal);
-        explanation.notes.extend(no_fix(&explanation, goal));
+        explanation.notes.extend(remark(&session.snapshot.cluster, &explanation, goal));
     }
     let snapshot = &session.snapshot;
     let json = || {
@@ -59,16 +60,29 @@ pub(super) fn ask(session: &Session, question: &Question) -> Result<Explanation,
     explain::explain(&session.snapshot, question).map_err(|error| session.no_end(error))
 }
 
-/// Says that there is nothing to change, where somebody waits for it.
-fn no_fix(explanation: &Explanation, goal: Goal) -> Option<String> {
+/// How many pods are named.
+const NAMED: usize = 4;
+
+/// Says why there is nothing to change, or why more moves than was asked for, where somebody waits for it.
+fn remark(cluster: &Cluster, explanation: &Explanation, goal: Goal) -> Option<String> {
     match (goal, explanation.verdict, &explanation.fix) {
         (Goal::Allow, Answer::Denied, None) => {
             Some("no single small change allows this: the ends cannot be named by a rule, or it takes more than one policy".to_owned())
         }
-        (Goal::Deny, Answer::Allowed, None) => {
-            Some("no change of policies stops this without more being allowed, or at all".to_owned())
-        }
         (Goal::Deny, Answer::Denied, _) => Some("it is denied already: there is nothing to stop".to_owned()),
+        (Goal::Deny, Answer::Allowed | Answer::Mixed, None) => {
+            let reason = fix::why_unstoppable(cluster, explanation);
+            Some(reason.unwrap_or("no few changes of policies stop this without more being allowed").to_owned())
+        }
+        (_, _, Some(found)) => {
+            let alike = found.alike(cluster, explanation);
+            let names = alike.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let more = alike.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let (they, them) = if alike.len() == 1 { ("it moves", "a label of its own") } else { ("they move", "a label of their own") };
+            let note = format!("no label tells {names}{more} from the ends asked about, so {they} too; {them} would tell apart");
+            (!alike.is_empty()).then_some(note)
+        }
         _ => None,
     }
 }

@@ -77,13 +77,15 @@ impl<'a> Party<'a> {
         self.is_same_pod(destination) || self.is_own_node_of(destination, cluster)
     }
 
-    fn is_same_pod(&self, other: &Self) -> bool {
+    /// Whether both are one pod, by name or by address.
+    pub(crate) fn is_same_pod(&self, other: &Self) -> bool {
         let same_address = self.address.is_some() && self.address == other.address;
         let same_name = self.named.is_some() && self.named == other.named;
         !self.pods.is_empty() && !other.pods.is_empty() && (same_address || same_name)
     }
 
-    fn is_own_node_of(&self, other: &Self, cluster: &Cluster) -> bool {
+    /// Whether this is a node, and the other runs on it.
+    pub(crate) fn is_own_node_of(&self, other: &Self, cluster: &Cluster) -> bool {
         let Some(address) = self.address.filter(|_| self.pods.is_empty()) else { return false };
         !other.pods.is_empty() && other.pods.iter().all(|pod| runs_at(cluster, pod, address))
     }

@@ -49,11 +49,17 @@ struct Side<'a> {
 type Rest = Option<Rule>;
 
 impl Side<'_> {
-    /// Every policy that allows changed in one way; a new policy where nothing isolates.
+    /// Every policy that allows changed in one way; a new policy where nothing isolates. The last one always stops it, however
+    /// much else it stops: every rule that allows goes, or the new policy has none.
     fn candidates(&self) -> Vec<Vec<Edit>> {
         let policies: Vec<_> = self.cluster.isolating_policies(self.pod, self.direction).collect();
         if policies.is_empty() {
-            return self.isolating().map(|edit| vec![edit]).into_iter().collect();
+            let all_but = everyone_but(self.cluster, self.end);
+            return all_but
+                .into_iter()
+                .chain([Vec::new()])
+                .map(|peers| vec![self.isolating(peers)])
+                .collect();
         }
         let allowing: Vec<_> = policies.into_iter().filter(|policy| self.allows(policy)).collect();
         let ways: [fn(&Self, &NetworkPolicy, &Rule) -> Rest; 4] =
@@ -120,7 +126,7 @@ impl Side<'_> {
         }
         for peer in &rule.peers {
             if self.is_peer(policy, peer) {
-                peers.extend(self.narrowed_peer(peer));
+                peers.extend(self.narrowed_peers(peer));
             } else {
                 peers.push(peer.clone());
             }
@@ -128,12 +134,15 @@ impl Side<'_> {
         (!peers.is_empty()).then(|| Rule { peers, ports: rule.ports.clone() })
     }
 
-    fn narrowed_peer(&self, peer: &Peer) -> Option<Peer> {
+    fn narrowed_peers(&self, peer: &Peer) -> Vec<Peer> {
         match peer {
             Peer::Pods { namespaces, pods } => {
-                let more = leaving_out(self.cluster, self.other.pods.first()?)?;
-                let pods = Selector::new(pods.requirements().iter().cloned().chain([more]));
-                Some(Peer::Pods { namespaces: namespaces.clone(), pods })
+                let Some(out) = self.other.pods.first() else { return Vec::new() };
+                let narrowed = leaving_out(self.cluster, out).into_iter().map(|more| {
+                    let pods = Selector::new(pods.requirements().iter().cloned().chain([more]));
+                    Peer::Pods { namespaces: namespaces.clone(), pods }
+                });
+                narrowed.collect()
             }
             Peer::IpBlock { cidr, except } => {
                 let own = match &self.other.pods[..] {
@@ -142,12 +151,12 @@ impl Side<'_> {
                 };
                 let own: Vec<_> = own.into_iter().filter(|block| cidr.contains(block)).collect();
                 if own.is_empty() || own.contains(cidr) {
-                    return None;
+                    return Vec::new();
                 }
                 let mut except: Vec<IpNet> = except.iter().copied().chain(own).collect();
                 except.sort();
                 except.dedup();
-                Some(Peer::IpBlock { cidr: *cidr, except })
+                vec![Peer::IpBlock { cidr: *cidr, except }]
             }
         }
     }
@@ -165,16 +174,19 @@ impl Side<'_> {
         Some(Rule { peers: rule.peers.clone(), ports: entries })
     }
 
-    /// A policy that lets everything pass but this.
-    fn isolating(&self) -> Option<Edit> {
+    /// A policy that lets everything pass with these peers, and with the end what was not asked about; nothing without peers.
+    fn isolating(&self, peers: Vec<Peer>) -> Edit {
         let namespace = self.pod.key.namespace.clone();
         let name = format!("not-{}", free_name(self.cluster, self.pod, self.direction, self.other));
         let key = ObjectKey { namespace: namespace.clone(), name: name.into() };
-        let mut rules = vec![Rule { peers: everyone_but(self.cluster, self.end)?, ports: Vec::new() }];
-        let rest = ported(PortSet::all().difference(&self.wanted.ports));
-        let peers = peers_of(self.cluster, self.end, &namespace);
-        if let Some(ports) = entries_of(&rest).filter(|_| !peers.is_empty()) {
-            rules.push(Rule { peers, ports });
+        let mut rules = Vec::new();
+        if !peers.is_empty() {
+            rules.push(Rule { peers, ports: Vec::new() });
+            let rest = ported(PortSet::all().difference(&self.wanted.ports));
+            let end = peers_of(self.cluster, self.end, &namespace);
+            if let Some(ports) = entries_of(&rest).filter(|_| !end.is_empty()) {
+                rules.push(Rule { peers: end, ports });
+            }
         }
         let pod_selector = selector_of(&labels_of(self.cluster, self.pod));
         let mut after = NetworkPolicy { key, pod_selector, ingress: None, egress: None };
@@ -182,7 +194,7 @@ impl Side<'_> {
             Direction::Ingress => after.ingress = Some(rules),
             Direction::Egress => after.egress = Some(rules),
         }
-        Some(created(after))
+        created(after)
     }
 }
 

@@ -15,7 +15,7 @@ mod show;
 mod tests;
 
 pub use edit::Edit;
-pub use moved::{Move, moved};
+pub use moved::{Move, Place, moved};
 
 use crate::{
     connect::{self, Party},
@@ -24,7 +24,14 @@ use crate::{
     input::Snapshot,
 };
 use ipnet::IpNet;
-use policy_model::{cluster::Cluster, policy::NetworkPolicy, portset::PortSet, verdict::Endpoint};
+use policy_model::{
+    cluster::Cluster,
+    object::{ObjectKey, Pod},
+    policy::NetworkPolicy,
+    portset::PortSet,
+    verdict::Endpoint,
+};
+use std::collections::BTreeSet;
 
 /// What the answer is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +90,51 @@ pub fn find(snapshot: &Snapshot, explanation: &Explanation, goal: Goal) -> Optio
         edits.extend(best);
     }
     Some(search.finish(snapshot, edits))
+}
+
+/// Why there is nothing that stops what may pass; `None` if policies have a say in it.
+#[must_use]
+pub fn why_unstoppable(cluster: &Cluster, explanation: &Explanation) -> Option<&'static str> {
+    explanation.pairs.iter().filter(|pair| pair.verdict == Answer::Allowed).find_map(|pair| {
+        let [source, destination] =
+            [&pair.source, &pair.destination].map(|end| Party::of_endpoint(cluster, end));
+        if source.is_same_pod(&destination) {
+            Some("no policy can stop this: a pod may always reach itself")
+        } else if source.is_own_node_of(&destination, cluster) {
+            Some("no policy can stop this: a node may always reach the pods that run on it")
+        } else if source.pods.is_empty() && destination.pods.is_empty() {
+            Some("no policy can stop this: neither end is a pod that policies select")
+        } else {
+            None
+        }
+    })
+}
+
+impl Fix {
+    /// The pods that move together with the ends that were asked about, since no label tells them apart from these.
+    #[must_use]
+    pub fn alike(&self, cluster: &Cluster, explanation: &Explanation) -> Vec<&ObjectKey> {
+        let asked: Vec<&Pod> = explanation
+            .pairs
+            .iter()
+            .flat_map(|pair| [&pair.source, &pair.destination])
+            .filter_map(|end| match end {
+                Endpoint::Pod { key, .. } => cluster.pod(key),
+                Endpoint::Address(_) => None,
+            })
+            .collect();
+        let is_alike = |key: &&ObjectKey| {
+            let is_asked = asked.iter().any(|pod| pod.key == **key);
+            !is_asked
+                && cluster.pod(key).is_some_and(|pod| asked.iter().any(|asked| peers::are_alike(asked, pod)))
+        };
+        let moved = self.also.iter().flat_map(|moved| [&moved.source, &moved.destination]);
+        let pods = moved.filter_map(|place| match place {
+            Place::Pod(key) => Some(key),
+            Place::Range(_) => None,
+        });
+        pods.filter(is_alike).collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 /// A pair whose answer is to be turned.

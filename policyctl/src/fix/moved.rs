@@ -63,7 +63,7 @@ pub(super) struct Beside {
 /// What a change costs; less is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
-    /// How many pairs move.
+    /// What moves: one for a pair of pods, more for a range of addresses, by its size ([`weight`]).
     moves: usize,
     /// How many pairs the changed side answers otherwise, whatever the other side says: what may move later.
     touched: usize,
@@ -115,7 +115,7 @@ pub(super) struct Comparison<'a> {
 impl Comparison<'_> {
     /// What moves beside what is wanted; `None` as soon as it costs as much as `limit`.
     pub(super) fn beside(&self, changed: &[&ObjectKey], limit: Option<Cost>) -> Option<Beside> {
-        let mut found = Found { moves: BTreeMap::new(), touched: 0, limit };
+        let mut found = Found { moves: BTreeMap::new(), weight: 0, touched: 0, limit };
         for direction in Direction::BOTH {
             let side = Side { of: self, direction, differing: self.differing(changed, direction) };
             let versions: Vec<&NetworkPolicy> = changed
@@ -169,18 +169,34 @@ impl Comparison<'_> {
 /// What has been found so far.
 struct Found {
     moves: BTreeMap<(Place, Place), [PortSet; 2]>,
+    weight: usize,
     touched: usize,
     limit: Option<Cost>,
 }
 
 impl Found {
     fn cost(&self) -> Cost {
-        Cost { moves: self.moves.len(), touched: self.touched }
+        Cost { moves: self.weight, touched: self.touched }
     }
 
     /// Nothing if it costs too much by now.
     fn within_limit(&self) -> Option<()> {
         self.limit.is_none_or(|limit| self.cost() < limit).then_some(())
+    }
+}
+
+/// How much it is that moves at an end: 1 for a pod or an address, and 1 more for each time that a range doubles. The whole
+/// Internet is worth 33 pods.
+fn weight(place: &Place) -> usize {
+    match place {
+        Place::Pod(_) => 1,
+        Place::Range(range) => {
+            let bits = |address: IpAddr| match address {
+                IpAddr::V4(address) => u128::from(address.to_bits()),
+                IpAddr::V6(address) => address.to_bits(),
+            };
+            1 + (u128::BITS - (bits(range.hi) - bits(range.lo)).leading_zeros()) as usize
+        }
     }
 }
 
@@ -288,6 +304,7 @@ impl Side<'_> {
         let wanted = wanted.fold(PortSet::none(), |all, wanted| all.union(&wanted.ports));
         let moved = [totals.gained, totals.lost].map(|ports| ports.difference(&wanted));
         if moved.iter().any(|ports| !ports.is_empty()) {
+            found.weight += weight(&source).max(weight(&destination));
             found.moves.insert((source, destination), moved);
         }
     }

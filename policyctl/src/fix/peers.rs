@@ -11,7 +11,7 @@ use policy_model::{
     portset::PortSet,
     selector::{Requirement, Selector},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Labels that controllers give to single pods and revisions: a selector with one of them does not outlive the next roll-out.
 const PASSING: [&str; 9] = [
@@ -109,8 +109,10 @@ pub(super) fn everyone_but(cluster: &Cluster, end: &End) -> Option<Vec<Peer>> {
             let others = Requirement::NotIn(NAMESPACE_NAME_LABEL.into(), [namespace.clone()].into());
             let pods = Selector::everything();
             peers.push(Peer::Pods { namespaces: Some(Selector::new([others])), pods });
-            let pods = not_selecting(cluster, pod)?;
-            peers.push(Peer::Pods { namespaces: Some(namespace_selector(namespace)), pods });
+            peers.extend(leaving_out(cluster, pod).into_iter().map(|requirement| Peer::Pods {
+                namespaces: Some(namespace_selector(namespace)),
+                pods: Selector::new([requirement]),
+            }));
             own = pod.ips.iter().copied().map(IpNet::from).collect();
         }
         _ => return None,
@@ -127,14 +129,24 @@ pub(super) fn everyone_but(cluster: &Cluster, end: &End) -> Option<Vec<Peer>> {
     Some(peers)
 }
 
-/// A selector that leaves a pod out, and as few others as can be.
-pub(super) fn not_selecting(cluster: &Cluster, pod: &Pod) -> Option<Selector> {
-    Some(Selector::new([leaving_out(cluster, pod)?]))
+/// Requirements that a pod does not meet, one of which most others meet: other values than its own of the label that tells
+/// most; of a pod without labels, any label at all that some pod of its namespace has.
+pub(super) fn leaving_out(cluster: &Cluster, pod: &Pod) -> Vec<Requirement> {
+    let labels = labels_of(cluster, pod);
+    if let Some((key, value)) = labels.iter().next() {
+        return vec![Requirement::NotIn(key.clone(), [value.clone()].into())];
+    }
+    let others =
+        cluster.pods().filter(|other| other.key.namespace == pod.key.namespace && other.is_policed());
+    let is_lasting = |key: &Arc<str>| pod.labels.get(key).is_none() && !PASSING.contains(&&**key);
+    let keys: BTreeSet<Arc<str>> =
+        others.flat_map(|other| other.labels.iter().map(|(key, _)| key.clone())).filter(is_lasting).collect();
+    keys.into_iter().map(Requirement::Exists).collect()
 }
 
-/// The requirement that a pod does not meet, and most others do.
-pub(super) fn leaving_out(cluster: &Cluster, pod: &Pod) -> Option<Requirement> {
-    let labels = labels_of(cluster, pod);
-    let (key, value) = labels.iter().next()?;
-    Some(Requirement::NotIn(key.clone(), [value.clone()].into()))
+/// Whether no label that lasts tells pods of two workloads apart. Pods of one workload are meant to be alike.
+pub(super) fn are_alike(a: &Pod, b: &Pod) -> bool {
+    let lasting = |pod: &Pod| PASSING.iter().fold(pod.labels.clone(), |labels, key| labels.without(key));
+    let is_one_workload = a.owner.is_some() && a.owner == b.owner;
+    a.key.namespace == b.key.namespace && !is_one_workload && lasting(a) == lasting(b)
 }

@@ -5,6 +5,7 @@ use crate::{
     matrix::{End as Row, Granularity, Matrix, Options},
 };
 use policy_model::{
+    labels::Labels,
     manifest::{Object, parse},
     object::{ObjectKey, Protocol},
     reach::AddressRange,
@@ -134,6 +135,27 @@ proptest! {
     #[test]
     fn denying_stops_what_was_asked_and_moves_what_it_says((cluster, question) in questions()) {
         check(&cluster, &question, Goal::Deny)?;
+    }
+
+    /// Labels that are the same, or none at all, are no reason to have no answer.
+    #[test]
+    fn whatever_policies_have_a_say_in_can_be_stopped((cluster, question) in questions(), alike in any::<bool>()) {
+        let mut cluster = cluster;
+        if alike {
+            let pods: Vec<_> = cluster.pods().cloned().collect();
+            for (number, mut pod) in pods.into_iter().enumerate() {
+                pod.labels = if number % 2 == 0 { [("app", "same")].into_iter().collect() } else { Labels::default() };
+                cluster.insert_pod(pod);
+            }
+        }
+        let snapshot = Snapshot::of(cluster.clone());
+        if let Ok(explanation) = explain(&snapshot, &question)
+            && explanation.verdict == Answer::Allowed
+            && why_unstoppable(&cluster, &explanation).is_none()
+        {
+            prop_assert!(find(&snapshot, &explanation, Goal::Deny).is_some(), "{:?}", explanation);
+            check(&cluster, &question, Goal::Deny)?;
+        }
     }
 }
 

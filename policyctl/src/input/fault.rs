@@ -1,6 +1,8 @@
 //! What is wrong with an input, as reports with the place marked in the text.
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+};
 use policy_model::{
     admission,
     manifest::{Location, Problem},
@@ -34,8 +36,62 @@ pub enum FaultKind {
 
 #[derive(Debug)]
 struct Mark {
-    source: NamedSource<Arc<String>>,
+    source: Excerpt,
     location: Location,
+}
+
+/// The text around a place, for a report. Of lines that are far too long for a screen only what is near the place.
+#[derive(Debug)]
+struct Excerpt {
+    file: String,
+    text: Arc<String>,
+}
+
+/// The longest line, in bytes, that is shown whole.
+const LONGEST: usize = 400;
+
+/// How many bytes of a longer line are shown on either side of the place.
+const AROUND: usize = 60;
+
+impl SourceCode for Excerpt {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let whole = self.text.read_span(span, before, after)?;
+        let lines = || whole.data().split(|byte| *byte == b'\n');
+        let (from, line, column) = (whole.span().offset(), whole.line(), whole.column());
+        if lines().all(|line| line.len() <= LONGEST) {
+            let contents = MietteSpanContents::new_named(
+                self.file.clone(),
+                whole.data(),
+                *whole.span(),
+                line,
+                column,
+                lines().count(),
+            );
+            return Ok(Box::new(contents));
+        }
+        let place = span.offset();
+        let is_end = |byte: &u8| *byte == b'\n';
+        let (left, right) = self.text.as_bytes().split_at(place);
+        let start = left.iter().rposition(is_end).map_or(0, |at| at + 1);
+        let end = right.iter().position(is_end).map_or(self.text.len(), |at| place + at);
+        let begin = boundary(&self.text, place.saturating_sub(AROUND).max(start));
+        let end = boundary(&self.text, (place + 2 * AROUND).min(end));
+        let line = line + self.text[from..place].matches('\n').count();
+        let data = &self.text.as_bytes()[begin..end];
+        let shown = (begin, end - begin).into();
+        let column = self.text[start..begin].chars().count();
+        Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), data, shown, line, column, 1)))
+    }
+}
+
+/// The next place at or before one that is between characters.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 impl Fault {
@@ -54,7 +110,7 @@ impl Fault {
     /// A document or object of a text.
     pub(super) fn manifest(problem: Problem, text: &Arc<String>) -> Self {
         let file = problem.location.file.to_string();
-        let source = NamedSource::new(&*problem.location.file, text.clone());
+        let source = Excerpt { file: file.clone(), text: text.clone() };
         let mark = Some(Mark { source, location: problem.location.clone() });
         let kind = match &problem.object {
             None => FaultKind::Document,
@@ -134,8 +190,11 @@ impl Diagnostic for Fault {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = &self.mark.as_ref()?.location.span;
-        let label = LabeledSpan::new(Some("here".to_owned()), span.start, span.len().max(1));
+        let Mark { source, location } = self.mark.as_ref()?;
+        let span = &location.span;
+        let end = boundary(&source.text, span.end.min(span.start + AROUND));
+        let length = end.saturating_sub(span.start).max(1);
+        let label = LabeledSpan::new(Some("here".to_owned()), span.start, length);
         Some(Box::new(std::iter::once(label)))
     }
 }
@@ -150,6 +209,14 @@ pub enum Warning {
         path: PathBuf,
         /// How many were passed over.
         folders: usize,
+    },
+    /// Links to folders, which are not followed: they may lead in a circle.
+    #[error("{}: {links} {} not followed", .path.display(), if *.links == 1 { "link to a folder is" } else { "links to folders are" })]
+    LinksNotFollowed {
+        /// The folder that was read.
+        path: PathBuf,
+        /// How many.
+        links: usize,
     },
     /// Two objects of one kind and name.
     #[error("{object} is at {first} and at {second}; the later one counts")]

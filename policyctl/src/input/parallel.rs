@@ -59,6 +59,7 @@ fn all_at_once<T: Send, R: Send>(items: Vec<T>, each: impl Fn(T) -> R + Sync) ->
 fn parse(text: Text) -> Item {
     match text {
         Text::Unread { note } => Item::Unread(note),
+        Text::Refused { fault } => Item::Refused(*fault),
         Text::Readable { name, read } => match read() {
             Ok(text) => parsed(&name, text),
             Err(fault) => Item::Refused(*fault),

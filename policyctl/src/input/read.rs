@@ -59,6 +59,8 @@ pub(super) enum Text {
     Readable { name: String, read: Box<dyn FnOnce() -> Result<String, Box<Fault>> + Send> },
     /// Something that is passed over.
     Unread { note: Warning },
+    /// A folder within a folder that cannot be read.
+    Refused { fault: Box<Fault> },
 }
 
 /// The endings of manifest files. A file that is named itself may end in anything.
@@ -79,6 +81,11 @@ pub(super) fn texts(source: &Source, recursive: bool) -> Result<Vec<Text>, Input
             let mut found = Folder::default();
             found.walk(path, recursive)?;
             let mut texts: Vec<Text> = found.files.into_iter().map(file).collect();
+            texts.extend(found.refused.into_iter().map(|fault| Text::Refused { fault: Box::new(fault) }));
+            if found.linked_folders > 0 && recursive {
+                let note = Warning::LinksNotFollowed { path: path.clone(), links: found.linked_folders };
+                texts.push(Text::Unread { note });
+            }
             if found.unread_folders > 0 {
                 let note = Warning::FoldersNotRead { path: path.clone(), folders: found.unread_folders };
                 texts.push(Text::Unread { note });
@@ -99,10 +106,13 @@ fn failed(path: &Path, error: io::Error) -> InputError {
 struct Folder {
     files: Vec<PathBuf>,
     unread_folders: usize,
+    linked_folders: usize,
+    refused: Vec<Fault>,
 }
 
 impl Folder {
-    /// Links to files are followed, links to folders are not: these may lead in a circle.
+    /// Links to files are followed, links to folders are not: these may lead in a circle. A link that leads nowhere is a file
+    /// that cannot be read.
     fn walk(&mut self, folder: &Path, recursive: bool) -> Result<(), InputError> {
         let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut paths: Vec<PathBuf> =
@@ -110,14 +120,38 @@ impl Folder {
         paths.sort();
         for path in paths {
             let is_link = path.is_symlink();
-            if path.is_dir() && !is_link {
-                if recursive { self.walk(&path, true)? } else { self.unread_folders += 1 }
-            } else if path.is_file() && has_manifest_ending(&path) {
+            if path.is_dir() {
+                match (is_link, recursive) {
+                    (true, _) => self.linked_folders += usize::from(!is_hidden(&path)),
+                    (false, false) => self.unread_folders += 1,
+                    (false, true) => {
+                        if let Err(error) = self.walk(&path, true) {
+                            self.refused.push(error.into_fault(&path));
+                        }
+                    }
+                }
+            } else if has_manifest_ending(&path) && (path.is_file() || is_link && !path.exists()) {
                 self.files.push(path);
             }
         }
         Ok(())
     }
+}
+
+impl InputError {
+    /// The same as what is wrong with a part of the input.
+    fn into_fault(self, path: &Path) -> Fault {
+        let message = match self {
+            Self::Missing(_) => "there is no such file or folder".to_owned(),
+            Self::Unreadable { reason, .. } => format!("cannot be read: {reason}"),
+        };
+        Fault::file(&path.display().to_string(), message, None)
+    }
+}
+
+/// Whether a name begins with a point, as the links do that Kubernetes makes where it mounts a ConfigMap.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn has_manifest_ending(path: &Path) -> bool {
@@ -137,6 +171,9 @@ fn file(path: PathBuf) -> Text {
     Text::Readable { name, read }
 }
 
+/// What compressed files begin with (RFC 1952, 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// Reads no more than [`limits::BYTES`], whatever the other end has to offer.
 fn read_bounded(name: &str, from: impl Read) -> Result<String, Box<Fault>> {
     let mut bytes = Vec::new();
@@ -148,6 +185,10 @@ fn read_bounded(name: &str, from: impl Read) -> Result<String, Box<Fault>> {
         let message =
             format!("it is larger than {} MiB, the most that one file may have", limits::BYTES >> 20);
         return Err(Box::new(Fault::file(name, message, Some("split it into several files".to_owned()))));
+    }
+    if bytes.starts_with(&GZIP) {
+        let help = Some("unpack it first, as with gunzip".to_owned());
+        return Err(Box::new(Fault::file(name, "it is compressed (gzip)".to_owned(), help)));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

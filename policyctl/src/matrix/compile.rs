@@ -18,6 +18,9 @@ use policy_model::{
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, HashMap};
 
+/// A crowd of which every class is made of kinds with these named ports.
+type Named<'a> = (Vec<&'a [NamedPort]>, u32);
+
 /// Makes the rows of one direction.
 pub(super) struct Compiler<'a> {
     cluster: &'a Cluster,
@@ -39,7 +42,7 @@ pub(super) struct Compiler<'a> {
     peers: HashMap<Peer, u32>,
     selected: HashMap<(Scope, Selector), u32>,
     /// Crowds of classes that have these named ports, among those that these crowds cover; among all for none.
-    named: HashMap<Vec<u32>, Vec<(Vec<&'a [NamedPort]>, u32)>>,
+    named: HashMap<Vec<u32>, Vec<Named<'a>>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -168,7 +171,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The classes of some crowds, those with the same named ports together.
-    fn by_names(&mut self, crowds: &[u32]) -> Vec<(Vec<&'a [NamedPort]>, u32)> {
+    fn by_names(&mut self, crowds: &[u32]) -> Vec<Named<'a>> {
         let mut among = RoaringBitmap::new();
         match crowds {
             [] => _ = among.insert_range(0..self.classes.len() as u32),

@@ -12,13 +12,9 @@ use policy_model::{
     selector::{Requirement, Selector},
 };
 
-const MANIFESTS: &str = "
-{apiVersion: v1, kind: Pod, metadata: {name: front, namespace: shop, labels: {app: front}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.2}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: api, namespace: shop, labels: {app: api}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.3}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: db, namespace: shop, labels: {app: db}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.4}]}}
----
+const MANIFESTS: &str = concat!(
+    include_str!("../../tests/data/three-pods.yaml"),
+    "---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: db, namespace: shop}
@@ -32,7 +28,8 @@ metadata: {name: api, namespace: shop}
 spec:
   podSelector: {matchLabels: {app: api}}
   ingress: [{from: [{podSelector: {matchLabels: {app: front}}}]}]
-";
+"
+);
 
 fn shop() -> Report {
     Report::new(&input::parse("shop.yaml", MANIFESTS, None), "shop".to_owned())

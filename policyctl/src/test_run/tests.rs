@@ -2,13 +2,9 @@ use super::*;
 use crate::{input, style::Style};
 use std::fs;
 
-const MANIFESTS: &str = "
-{apiVersion: v1, kind: Pod, metadata: {name: front, namespace: shop, labels: {app: front}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.2}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: api, namespace: shop, labels: {app: api}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.3}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: db, namespace: shop, labels: {app: db}}, spec: {containers: []}, status: {podIPs: [{ip: 10.244.1.4}]}}
----
+const MANIFESTS: &str = concat!(
+    include_str!("../../tests/data/three-pods.yaml"),
+    "---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: db, namespace: shop}
@@ -19,7 +15,8 @@ spec:
     - podSelector: {matchLabels: {app: api}}
     ports:
     - {port: 5432}
-";
+"
+);
 
 const TESTS: &str = "
 tests:

@@ -5,6 +5,12 @@ screens! {
     a_port_may_be_named: "explain -f tests/data/shop shop/api shop/db-0:pg";
     how_to_stop_what_is_allowed: "explain -f tests/data/shop --deny shop/api shop/db-0:pg";
     how_to_stop_what_nothing_isolates: "explain -f tests/data/shop --deny shop/db-0 shop/api:80 -n shop";
+    how_to_stop_one_of_two_that_are_alike: "explain -f tests/data/alike --deny shop/one shop/db:5432";
+    how_to_stop_a_pod_without_labels: "explain -f tests/data/alike --deny shop/db shop/bare:80";
+    how_to_stop_a_whole_namespace: "explain -f tests/data/alike --deny 'other/*' shop/db:5432";
+    how_to_stop_a_block: "explain -f tests/data/alike --deny 192.0.2.0/24 shop/db:5432";
+    how_to_stop_the_internet: "explain -f tests/data/alike --deny internet shop/db:5432";
+    what_no_policy_can_stop: "explain -f tests/data/alike --deny shop/one shop/one:80";
     without_a_port_every_port_is_answered: "explain -f tests/data/shop shop/deploy/front shop/api";
     a_service_is_followed_to_its_pods: "explain -f tests/data/shop shop/api shop/svc/db:5000";
     the_address_of_a_service_is_the_service: "explain -f tests/data/shop shop/api 10.96.0.5:5000";

@@ -76,6 +76,10 @@ fn uri(path: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "sarif_schema.rs"]
+mod schema;
+
+#[cfg(test)]
 mod tests {
     use super::uri;
 

@@ -1,30 +1,61 @@
 //! A made-up company: teams of 25 workloads, each with a policy of its own.
 
-use std::{fmt::Write, fs, io, path::Path};
+use std::{
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// How many workloads a team has.
 const TEAM: usize = 25;
 
-/// Writes `size` Deployments, each with a pod, and as many policies: a file a namespace, everything is the same each time.
-pub(crate) fn write(path: &Path, size: usize) -> io::Result<()> {
-    fs::create_dir_all(path)?;
-    let teams = size.div_ceil(TEAM);
-    for team in 0..teams {
-        let mut text = format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team-{team}\n  labels: {{team: team-{team}, zone: zone-{}}}\n",
-            team % 4
-        );
-        for number in team * TEAM..((team + 1) * TEAM).min(size) {
-            workload(&mut text, team, number);
-            if number % TEAM == 0 {
-                default_deny(&mut text, team);
-            } else {
-                policy(&mut text, team, number, teams);
-            }
-        }
-        fs::write(path.join(format!("team-{team}.yaml")), text)?;
+/// What is written where.
+pub(crate) struct Paths {
+    /// A folder with a file a namespace.
+    pub(crate) folder: PathBuf,
+    /// The same documents as one file.
+    pub(crate) file: PathBuf,
+    /// The folder again, but for one policy that lets nothing in.
+    pub(crate) changed: PathBuf,
+}
+
+/// Writes `size` Deployments, each with a pod, and as many policies; everything is the same each time.
+pub(crate) fn write(within: &Path, size: usize) -> io::Result<Paths> {
+    let at = |what: &str| within.join(format!("{what}-{size}"));
+    let paths =
+        Paths { folder: at("folder"), file: at("file").with_extension("yaml"), changed: at("changed") };
+    for folder in [&paths.folder, &paths.changed] {
+        fs::create_dir_all(folder)?;
     }
-    Ok(())
+    let teams: Vec<String> = (0..size.div_ceil(TEAM)).map(|number| team(number, size)).collect();
+    for (number, text) in teams.iter().enumerate() {
+        for folder in [&paths.folder, &paths.changed] {
+            fs::write(folder.join(format!("team-{number}.yaml")), text)?;
+        }
+    }
+    fs::write(&paths.file, teams.join("---\n"))?;
+    let closed = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: app-1, namespace: team-0}\n\
+                  spec: {podSelector: {matchLabels: {app: app-1}}, policyTypes: [Ingress]}\n";
+    fs::write(paths.changed.join("team-later.yaml"), closed)?;
+    Ok(paths)
+}
+
+/// A namespace with what is in it.
+fn team(team: usize, size: usize) -> String {
+    let teams = size.div_ceil(TEAM);
+    let mut text = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team-{team}\n  labels: {{team: team-{team}, zone: zone-{}}}\n",
+        team % 4
+    );
+    for number in team * TEAM..((team + 1) * TEAM).min(size) {
+        workload(&mut text, team, number);
+        if number % TEAM == 0 {
+            default_deny(&mut text, team);
+        } else {
+            policy(&mut text, team, number, teams);
+        }
+    }
+    text
 }
 
 fn workload(text: &mut String, team: usize, number: usize) {
