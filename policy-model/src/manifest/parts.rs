@@ -132,7 +132,7 @@ mod tests {
     use crate::manifest::{parse, parse_part};
     use proptest::prelude::*;
 
-    fn texts<'t>(text: &'t str, least: usize) -> Vec<&'t str> {
+    fn texts(text: &str, least: usize) -> Vec<&str> {
         split(text, least).into_iter().map(|part| &text[part.bytes]).collect()
     }
 

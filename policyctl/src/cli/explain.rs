@@ -67,20 +67,30 @@ const NAMED: usize = 4;
 fn remark(cluster: &Cluster, explanation: &Explanation, goal: Goal) -> Option<String> {
     match (goal, explanation.verdict, &explanation.fix) {
         (Goal::Allow, Answer::Denied, None) => {
-            Some("no single small change allows this: the ends cannot be named by a rule, or it takes more than one policy".to_owned())
+            let why = "the ends cannot be named by a rule, or it takes more than one policy";
+            Some(format!("no single small change allows this: {why}"))
         }
         (Goal::Deny, Answer::Denied, _) => Some("it is denied already: there is nothing to stop".to_owned()),
         (Goal::Deny, Answer::Allowed | Answer::Mixed, None) => {
             let reason = fix::why_unstoppable(cluster, explanation);
-            Some(reason.unwrap_or("no few changes of policies stop this without more being allowed").to_owned())
+            Some(
+                reason
+                    .unwrap_or("no few changes of policies stop this without more being allowed")
+                    .to_owned(),
+            )
         }
         (_, _, Some(found)) => {
             let alike = found.alike(cluster, explanation);
             let names = alike.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let more = alike.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let (they, them) = if alike.len() == 1 { ("it moves", "a label of its own") } else { ("they move", "a label of their own") };
-            let note = format!("no label tells {names}{more} from the ends asked about, so {they} too; {them} would tell apart");
+            let (they, label) = match alike.len() {
+                1 => ("it moves", "a label of its own would tell it"),
+                _ => ("they move", "labels of their own would tell them"),
+            };
+            let note = format!(
+                "no label tells {names}{more} from the ends asked about, so {they} too; {label} apart"
+            );
             (!alike.is_empty()).then_some(note)
         }
         _ => None,

@@ -45,6 +45,12 @@ pub struct Edit {
 }
 
 impl Edit {
+    /// Whether it stands in the place of an earlier one.
+    pub(super) fn supersedes(&self, earlier: &Self) -> bool {
+        let both_replace = self.action == Action::Replace && earlier.action == Action::Replace;
+        both_replace && self.policy == earlier.policy && self.field == earlier.field
+    }
+
     /// Makes the change.
     pub fn apply(&self, cluster: &mut Cluster) {
         cluster.insert_policy(self.after.clone());

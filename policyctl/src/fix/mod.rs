@@ -74,9 +74,9 @@ pub fn find(snapshot: &Snapshot, explanation: &Explanation, goal: Goal) -> Optio
         return None;
     }
     let mut search = search::Search::new(snapshot, goal, &wanted);
-    let mut edits: Vec<Edit> = Vec::new();
+    let (mut edits, mut taken): (Vec<Edit>, usize) = (Vec::new(), 0);
     while let Some(open) = wanted.iter().find(|wanted| !wanted.is_met(&search.cluster, goal)) {
-        if edits.len() >= MOST_EDITS {
+        if taken >= MOST_EDITS {
             return None;
         }
         let candidates = match goal {
@@ -87,6 +87,9 @@ pub fn find(snapshot: &Snapshot, explanation: &Explanation, goal: Goal) -> Optio
         };
         let best = search.best(candidates, open)?;
         search.take(&best);
+        taken += best.len();
+        // What is put in the place of an earlier change says all that the earlier one said.
+        edits.retain(|edit| !best.iter().any(|later| later.supersedes(edit)));
         edits.extend(best);
     }
     Some(search.finish(snapshot, edits))
