@@ -69,8 +69,8 @@ fn exit_codes() {
 
 #[test]
 fn a_matrix_comes_back_as_policies_with_the_same_matrix() {
-    let folder = std::env::temp_dir().join(format!("policyctl-from-matrix-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path();
     let before = policyctl("matrix -f tests/data/shop -o json");
     let [list, policies] = ["wanted.json", "policies.yaml"].map(|name| folder.join(name));
     fs::write(&list, &before.out).unwrap();
@@ -89,5 +89,4 @@ fn a_matrix_comes_back_as_policies_with_the_same_matrix() {
         rows.into_iter().filter(is_inside).collect::<Vec<_>>()
     };
     assert_eq!(inside(after.json()), inside(before.json()));
-    fs::remove_dir_all(&folder).unwrap();
 }

@@ -11,12 +11,11 @@ fn program() -> Command {
 
 #[test]
 fn as_a_plugin_it_calls_itself_kubectl_policy() {
-    let folder = std::env::temp_dir().join(format!("policyctl-plugin-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path();
     let plugin = folder.join("kubectl-policy");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_policyctl"), &plugin).expect("a link");
     let help = Command::new(&plugin).args(["explain", "--help"]).output().expect("it runs");
-    std::fs::remove_dir_all(&folder).expect("the folder goes");
     let help = String::from_utf8_lossy(&help.stdout);
     assert!(help.contains("Usage: kubectl policy explain"), "{help}");
 }

@@ -58,10 +58,10 @@ fn completions_and_man_pages_know_the_verbs() {
             assert!(text.contains(verb), "{shell} lacks {verb}");
         }
     }
-    let folder = std::env::temp_dir().join(format!("policyctl-man-{}", std::process::id()));
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path();
     let ran = policyctl(&format!("completion man --to {}", folder.display()));
     assert_eq!(ran.code(), 0, "{}", ran.screen());
     let page = std::fs::read_to_string(folder.join("policyctl-explain.1")).expect("a page of explain");
-    std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert!(page.contains("EXTRA") || page.contains("Examples"), "{page}");
 }
