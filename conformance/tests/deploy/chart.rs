@@ -38,7 +38,7 @@ fn the_version_is_that_of_the_workspace() {
 
 #[test]
 fn the_dashboard_comes_where_it_is_asked_for_and_is_the_file() {
-    assert!(!render(&[]).unwrap().contains("ConfigMap"));
+    assert!(!render(&[]).unwrap().contains("kind: ConfigMap"));
     let rendered = render(&["grafana.dashboard=true"]).unwrap();
     let map = rendered.split("\n---").find(|document| document.contains("kind: ConfigMap")).unwrap();
     assert!(map.contains("grafana_dashboard: \"1\""), "{map}");
