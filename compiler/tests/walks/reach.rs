@@ -232,11 +232,9 @@ fn large_sets_are_read_in_bulk() {
     ];
     node.chain("in-o4", rules);
 
-    let start = std::time::Instant::now();
+    // A reading entry by entry would not end.
     let reach =
         reach(&node.0, ip("10.244.0.1"), Direction::Ingress, Orientation::Original).expect("it is clear");
-    let took = start.elapsed();
-    assert!(took.as_secs() < 10, "{took:?}");
     assert_eq!(reach.ports_at(peer(0)), ports(Tcp, &[(0, 9)]));
     assert_eq!(reach.ports_at(peer(100_000 + 7 * 2)), ports(Tcp, &[(7, 1007)]));
     assert_eq!(reach.ports_at(peer(50_001)), PortSet::all());
