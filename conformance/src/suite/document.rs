@@ -127,7 +127,8 @@ fn tests(text: &mut String, records: &[&Record]) {
         for spec in &record.specs {
             let cells = tests.entry(&spec.name).or_insert_with(|| vec![String::new(); records.len()]);
             cells[run] = match (spec.passed(), spec.skipped()) {
-                (true, _) => format!("{:.0} s", spec.seconds),
+                (true, _) if spec.message.is_empty() => format!("{:.0} s", spec.seconds),
+                (true, _) => format!("{:.0} s: {}", spec.seconds, spec.message.replace('|', "\\|")),
                 (_, true) => "skipped".to_owned(),
                 _ => format!("**{}** {:.0} s", spec.state, spec.seconds),
             };

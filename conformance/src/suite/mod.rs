@@ -11,7 +11,7 @@ mod run;
 pub use cyclonus::{CYCLONUS, Cyclonus, cyclonus};
 pub use document::{About, document};
 pub use netpol::{NETPOL, Netpol, netpol};
-pub use own::{Own, cases, own};
+pub use own::{OWN, Own, own};
 pub use record::{RESULTS, Record};
 pub use run::{Run, Spec};
 

@@ -13,7 +13,7 @@ pub struct Spec {
     pub state: String,
     /// How long it took.
     pub seconds: f64,
-    /// Why it failed or was skipped; empty if it passed.
+    /// Why it failed or was skipped; of one that passed, what it has counted, if it says so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }

@@ -3,8 +3,10 @@
 use crate::cluster::{self, Shape};
 use clap::builder::RangedU64ValueParser;
 use conformance::{
-    cluster::{Cluster, ClusterError, Engine},
-    suite::{self, About, CYCLONUS, Cyclonus, NETPOL, Netpol, RESULTS, Record, Run, Spec, SuiteError},
+    cluster::{ClusterError, Engine},
+    suite::{
+        self, About, CYCLONUS, Cyclonus, NETPOL, Netpol, OWN, Own, RESULTS, Record, Run, Spec, SuiteError,
+    },
 };
 use std::{
     fs,
@@ -15,7 +17,7 @@ use std::{
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/conformance.md");
 /// In the document's order.
-const ABOUT: &[About] = &[NETPOL, CYCLONUS];
+const ABOUT: &[About] = &[NETPOL, CYCLONUS, OWN];
 /// Nothing passes this without an engine.
 const DENY: &str = "between server and client should support a .default-deny-ingress";
 
@@ -30,7 +32,7 @@ pub(crate) struct Options {
     engines: Vec<Engine>,
     #[command(flatten)]
     shape: Shape,
-    /// Only netpol's specs whose name matches this.
+    /// Only netpol's specs whose name matches this, or own's cases that have it in theirs.
     #[arg(long, conflicts_with = "write")]
     focus: Option<String>,
     /// Run one of netpol's specs that deny on a cluster without an engine too: it must fail.
@@ -59,6 +61,8 @@ enum Suite {
     Netpol,
     /// The cases of cyclonus: generated policies, and all pairs of nine pods after each change.
     Cyclonus,
+    /// Palisade's own life cycle under traffic, on clusters that it starts by itself.
+    Own,
 }
 
 /// `7` or `3-9`.
@@ -74,6 +78,7 @@ impl Suite {
         match self {
             Self::Netpol => NETPOL.suite,
             Self::Cyclonus => CYCLONUS.suite,
+            Self::Own => OWN.suite,
         }
     }
 
@@ -81,6 +86,7 @@ impl Suite {
         match self {
             Self::Netpol => Netpol::version(),
             Self::Cyclonus => Cyclonus::version(),
+            Self::Own => env!("CARGO_PKG_VERSION"),
         }
     }
 }
@@ -90,7 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
     let (mut passed, mut failed) = (0, 0);
     for &suite in &options.suites {
         for &engine in &options.engines {
-            let run = one(options, suite, engine, options.focus.as_deref().unwrap_or("Netpol"))?;
+            let run = one(options, suite, engine, options.focus.as_deref())?;
             // Without an engine a failed test is what is expected: the figures are told, and count for nothing.
             if engine != Engine::None {
                 let [good, bad, _] = run.counts();
@@ -100,7 +106,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
             keep(options, suite, selection, &run)?;
         }
         if options.control && suite == Suite::Netpol {
-            let run = one(options, suite, Engine::None, DENY)?;
+            let run = one(options, suite, Engine::None, Some(DENY))?;
             let [good, bad, _] = run.counts();
             let fails = good == 0 && bad > 0;
             println!(
@@ -128,12 +134,11 @@ fn keep(options: &Options, suite: Suite, selection: &str, run: &Run) -> Result<(
 }
 
 /// One cluster, one run of a suite.
-fn one(options: &Options, suite: Suite, engine: Engine, focus: &str) -> Result<Run, SuiteError> {
+fn one(options: &Options, suite: Suite, engine: Engine, focus: Option<&str>) -> Result<Run, SuiteError> {
     println!("{}, engine {}", suite.name(), engine.name());
-    let cluster = cluster::start(&options.shape.options("conformance", engine))?;
     let output = std::path::absolute(options.output.join(suite.name()).join(engine.name()));
     let output = output.map_err(ClusterError::io("the output's folder"))?;
-    let run = run_on(options, &cluster, suite, focus, &output)?;
+    let run = run_by(options, engine, suite, focus, &output)?;
     for spec in run.specs.iter().filter(|spec| spec.failed()) {
         println!("  {}: {}\n    {}", spec.state, spec.name, spec.message.replace('\n', "\n    "));
     }
@@ -149,11 +154,11 @@ fn one(options: &Options, suite: Suite, engine: Engine, focus: &str) -> Result<R
     Ok(run)
 }
 
-fn run_on(
+fn run_by(
     options: &Options,
-    cluster: &Cluster,
+    engine: Engine,
     suite: Suite,
-    focus: &str,
+    focus: Option<&str>,
     output: &Path,
 ) -> Result<Run, SuiteError> {
     let (begin, mut ended) = (Instant::now(), 0);
@@ -161,16 +166,29 @@ fn run_on(
         ended += 1;
         let left = begin.elapsed().as_secs() as usize * all.saturating_sub(ended) / ended;
         println!("  {ended}/{all} {} {:.0} s  {}  ({left} s left)", spec.state, spec.seconds, spec.name);
+        if spec.passed() && !spec.message.is_empty() {
+            println!("    {}", spec.message);
+        }
     };
+    let wanted = options.shape.options("conformance", engine);
     match suite {
-        Suite::Netpol => suite::netpol(cluster, &Netpol { focus: focus.to_owned() }, output, &mut say),
+        Suite::Netpol => {
+            let focus = focus.unwrap_or("Netpol").to_owned();
+            suite::netpol(&cluster::start(&wanted)?, &Netpol { focus }, output, &mut say)
+        }
         Suite::Cyclonus => {
             let cases = match options.chosen {
                 true => Cyclonus::CHOSEN.to_vec(),
                 false => options.cases.iter().cloned().flatten().collect(),
             };
-            suite::cyclonus(cluster, &Cyclonus { cases, worlds: options.worlds }, output, &mut say)
+            suite::cyclonus(
+                &cluster::start(&wanted)?,
+                &Cyclonus { cases, worlds: options.worlds },
+                output,
+                &mut say,
+            )
         }
+        Suite::Own => suite::own(&wanted, &Own { focus: focus.unwrap_or_default().to_owned() }, &mut say),
     }
 }
 

@@ -12,7 +12,7 @@ mod pods;
 mod takeover;
 mod traffic;
 
-use super::{Run, Spec, SuiteError};
+use super::{About, Run, Spec, SuiteError};
 use crate::cluster::{Cluster, Engine, Options};
 use case::Case;
 use ground::Ground;
@@ -32,16 +32,19 @@ const GROUPS: [Group; 2] = [
     Group { engine: Engine::KubeRouter, cases: takeover::CASES },
 ];
 
+/// What the report says of it.
+pub const OWN: About = About {
+    suite: "own",
+    text: "Palisade's own life cycle on a real cluster, under traffic between real pods: UDP flows of 1,000 datagrams a second that the policies permit, a\n\
+           new permitted TCP connection every 50 ms, and a flood of forbidden probes. A datagram that is not answered counts as lost, a connection that\n\
+           does not come about within 0.9 s as failed (its first packet would be sent again after a second), a probe that arrives as passed.",
+};
+
 /// Which cases.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
     /// Part of a case's name; all cases where it is empty.
     pub focus: String,
-}
-
-/// Each case's name with what it proves, in their order.
-pub fn cases() -> impl Iterator<Item = (&'static str, &'static str)> {
-    GROUPS.iter().flat_map(|group| group.cases).map(|case| (case.name, case.proves))
 }
 
 /// Runs the cases on clusters of their own, two workers each, and says each case as it ends. All of them are about Palisade: with
