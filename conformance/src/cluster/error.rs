@@ -86,6 +86,18 @@ pub enum ClusterError {
         /// Megabytes that should be.
         needed: u64,
     },
+    /// The disk is too full for the nodes.
+    #[error(
+        "{folder}: {free} MB are free, and a cluster takes {needed} MB, with the hundredth of the disk that its nodes leave free: make room"
+    )]
+    NoDisk {
+        /// Where the nodes' files are.
+        folder: &'static str,
+        /// Megabytes that are free.
+        free: u64,
+        /// Megabytes that should be.
+        needed: u64,
+    },
     /// `policyd` has not been built.
     #[error(transparent)]
     Policyd(#[from] crate::enforced::PolicydError),

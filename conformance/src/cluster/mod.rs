@@ -26,6 +26,7 @@ mod node;
 mod options;
 mod plan;
 mod programs;
+mod room;
 mod running;
 mod saved;
 mod server;

@@ -10,6 +10,7 @@ use super::{
     options::WORKERS,
     plan::Plan,
     programs::Programs,
+    room,
     saved::{FILE, Saved},
     server::Servers,
 };
@@ -28,8 +29,6 @@ use std::{
 /// How long nodes may take to get ready on a busy machine. Idle it is 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(200);
-/// What a cluster of three workers takes while it boots, with room for some pods.
-const MEMORY: u64 = 2 << 10;
 
 /// A cluster that runs. Dropping it takes it down, unless another process started it.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Cluster {
         }
         let programs = Programs::ensure(options)?;
         ownership::sweep()?;
-        require_memory()?;
+        room::require(options.workers)?;
         let claim = Claim::new(&options.name)?;
         let dir = claim.dir().to_owned();
         let control_plane = Netns::create(format!("{}-cp", claim.id()))?;
@@ -376,15 +375,4 @@ fn boot_nodes(boot: &Boot<'_>) -> Result<Vec<ClusterNode>, ClusterError> {
         let results: Vec<_> = joined.collect();
         results.into_iter().collect()
     })
-}
-
-/// A machine that runs out of memory half-way kills what it likes.
-fn require_memory() -> Result<(), ClusterError> {
-    let text = fs::read_to_string("/proc/meminfo").map_err(ClusterError::io("/proc/meminfo"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    match kilobytes.map(|kilobytes| kilobytes >> 10) {
-        Some(free) if free < MEMORY => Err(ClusterError::NoMemory { free, needed: MEMORY }),
-        _ => Ok(()),
-    }
 }

@@ -23,7 +23,7 @@ use std::{
 const GO_MOD: &str = include_str!("../../cluster/cyclonus/go.mod");
 /// What cyclonus calls the cases that send SCTP.
 const SCTP: &str = "sctp";
-const NO_SCTP: &str = "its pods serve SCTP, and this kernel has no SCTP sockets (CONFIG_IP_SCTP); testdata/scenarios/sctp has what they ask";
+const NO_SCTP: &str = "its pods serve SCTP, and this kernel has no SCTP sockets (CONFIG_IP_SCTP); testdata/scenarios/cyclonus-sctp asks the same of model, simulator and kernel, with packets made by hand";
 /// How often a case is begun that does not come to an end.
 const ATTEMPTS: u8 = 3;
 

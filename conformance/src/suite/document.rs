@@ -1,6 +1,6 @@
 //! `docs/conformance.md`, from the runs that are kept.
 
-use super::Record;
+use super::{Measured, Place, Quantiles, Record};
 use crate::cluster::Engine;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +11,15 @@ const HEAD: &str = "# Conformance\n\n\
     Written by `cargo conformance … --write` from its own runs, which are kept in `conformance/results`; not edited by hand. Each row is a\n\
     run on a real cluster of this machine (`docs/cluster.md`), with Flannel. `none` (nobody enforces) and `kube-router` are controls: without\n\
     an engine tests that deny must fail, and what fails with kube-router too is looked for in cluster and suite first.\n";
+
+const MEASURED: &str = "\n## measure\n\n\
+    Milliseconds at the middle and at 99 of 100 (with how many samples): from the request that creates a policy until a new flow from\n\
+    another node reaches no server on any node; from the request that deletes it until one reaches the server on each; from the request that\n\
+    creates an isolated pod until it runs and has an address. A new flow is tried every 2 ms. Then the engine's process: its largest resident\n\
+    set on a node, and its share of one processor, mean of the nodes, over all of it. Each engine has a cluster of its own, one after the\n\
+    other; what else the machine did meanwhile is in the figures.\n\n\
+    | engine | workers | policy in force | not after 20 s | policy gone | pod runs | memory | processor | date | commit | kernel |\n\
+    | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
 
 /// What is said of a suite.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +32,7 @@ pub struct About {
 
 /// The document for these runs. `suites` are in its order; a suite of which there is no run is left out.
 #[must_use]
-pub fn document(records: &[Record], suites: &[About]) -> String {
+pub fn document(records: &[Record], suites: &[About], measured: &[Measured]) -> String {
     let mut text = HEAD.to_owned();
     for about in suites {
         let of: Vec<_> = records.iter().filter(|record| record.suite == about.suite).collect();
@@ -35,7 +44,34 @@ pub fn document(records: &[Record], suites: &[About]) -> String {
             tests(&mut text, &of);
         }
     }
+    if !measured.is_empty() {
+        figures(&mut text, measured);
+    }
     text
+}
+
+/// What was measured, engine beside engine.
+fn figures(text: &mut String, measured: &[Measured]) {
+    text.push_str(MEASURED);
+    for of in measured {
+        let [enforced, opened, started] = [of.enforced, of.opened, of.started].map(quantiles);
+        let engine = of.engine != Engine::None;
+        let usage =
+            if engine { format!("{:.0} MiB | {:.1} %", of.memory, of.processor) } else { " | ".to_owned() };
+        let missed = if engine { of.missed.to_string() } else { String::new() };
+        let Place { kernel, date, commit } = &of.place;
+        let _ = writeln!(
+            text,
+            "| {} | {} | {enforced} | {missed} | {opened} | {started} | {usage} | {date} | {commit} | {kernel} |",
+            of.engine.name(),
+            of.workers
+        );
+    }
+    text.push_str("\nAgain:\n\n    cargo conformance measure --write\n");
+}
+
+fn quantiles(of: Option<Quantiles>) -> String {
+    of.map_or_else(String::new, |of| format!("{:.0} / {:.0} ({})", of.p50, of.p99, of.samples))
 }
 
 fn table(text: &mut String, records: &[&Record]) {
@@ -54,9 +90,9 @@ fn table(text: &mut String, records: &[&Record]) {
             record.workers,
             record.selection,
             record.seconds,
-            record.date,
-            record.commit,
-            record.kernel
+            record.place.date,
+            record.place.commit,
+            record.place.kernel
         );
     }
 }
@@ -168,9 +204,11 @@ mod tests {
             kube_proxy: ProxyMode::Nftables,
             families,
             workers: 3,
-            kernel: "6.1".to_owned(),
-            date: "2026-01-02".to_owned(),
-            commit: "abc".to_owned(),
+            place: Place {
+                kernel: "6.1".to_owned(),
+                date: "2026-01-02".to_owned(),
+                commit: "abc".to_owned(),
+            },
             seconds: 9.0,
             specs,
         };
@@ -185,6 +223,7 @@ mod tests {
         let text = document(
             &records,
             &[About { suite: "netpol", text: "About it." }, About { suite: "other", text: "Not run." }],
+            &[],
         );
         for part in [
             "| 1 | palisade | nftables | ipv4 | 3 | all | 1 | 1 | 1 | 9 | 2026-01-02 | abc | 6.1 |",

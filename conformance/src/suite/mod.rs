@@ -3,6 +3,7 @@
 mod cyclonus;
 mod document;
 mod ginkgo;
+mod measure;
 mod netpol;
 mod own;
 mod record;
@@ -10,9 +11,10 @@ mod run;
 
 pub use cyclonus::{CYCLONUS, Cyclonus, cyclonus};
 pub use document::{About, document};
+pub use measure::{Measure, Measured, Quantiles, measure};
 pub use netpol::{NETPOL, Netpol, netpol};
 pub use own::{OWN, Own, own};
-pub use record::{RESULTS, Record};
+pub use record::{Place, RESULTS, Record};
 pub use run::{Run, Spec};
 
 /// A suite could not be run to its end.

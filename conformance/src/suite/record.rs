@@ -15,6 +15,32 @@ use std::{
 /// Where they are.
 pub const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
 
+/// When and where something was found, and of what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The kernel's release.
+    pub kernel: String,
+    /// The day, as `2026-11-27`, in UTC.
+    pub date: String,
+    /// The commit that was checked out.
+    pub commit: String,
+}
+
+impl Place {
+    /// Here and now.
+    ///
+    /// # Errors
+    /// The kernel's release cannot be read; `date` or `git` cannot be started.
+    pub fn here() -> Result<Self, ClusterError> {
+        const RELEASE: &str = "/proc/sys/kernel/osrelease";
+        Ok(Self {
+            kernel: fs::read_to_string(RELEASE).map_err(ClusterError::io(RELEASE))?.trim().to_owned(),
+            date: said("date", &["-u", "+%F"])?,
+            commit: said("git", &["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"])?,
+        })
+    }
+}
+
 /// One run, and what was run when, where, on what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -32,12 +58,9 @@ pub struct Record {
     pub families: Families,
     /// Worker nodes.
     pub workers: u8,
-    /// The kernel's release.
-    pub kernel: String,
-    /// When, as `2026-11-27`, in UTC.
-    pub date: String,
-    /// The commit that was checked out.
-    pub commit: String,
+    /// When, where, of what.
+    #[serde(flatten)]
+    pub place: Place,
     /// Without the cluster's boot.
     pub seconds: f64,
     /// By name.
@@ -48,10 +71,8 @@ impl Record {
     /// A run as it is kept. `selection` is a word for which of the suite's tests it had.
     ///
     /// # Errors
-    /// The kernel's release cannot be read; `date` or `git` cannot be started.
+    /// As [`Place::here`].
     pub fn new(suite: &str, version: &str, selection: &str, run: &Run) -> Result<Self, ClusterError> {
-        const RELEASE: &str = "/proc/sys/kernel/osrelease";
-        let kernel = fs::read_to_string(RELEASE).map_err(ClusterError::io(RELEASE))?.trim().to_owned();
         let mut specs = run.specs.clone();
         specs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
@@ -62,9 +83,7 @@ impl Record {
             kube_proxy: run.options.proxy,
             families: run.options.families,
             workers: run.options.workers,
-            kernel,
-            date: said("date", &["-u", "+%F"])?,
-            commit: said("git", &["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"])?,
+            place: Place::here()?,
             seconds: run.took.as_secs_f64().round(),
             specs,
         })
@@ -163,9 +182,11 @@ mod tests {
             kube_proxy: ProxyMode::Nftables,
             families: Families::Ipv4,
             workers: 3,
-            kernel: "6.1".to_owned(),
-            date: "2026-01-02".to_owned(),
-            commit: "abc".to_owned(),
+            place: Place {
+                kernel: "6.1".to_owned(),
+                date: "2026-01-02".to_owned(),
+                commit: "abc".to_owned(),
+            },
             seconds,
             specs: Vec::new(),
         }

@@ -95,10 +95,14 @@ func cases(podIP string) []*generator.TestCase {
 }
 
 func run(interpreter *connectivity.Interpreter, number int, c *generator.TestCase) answer {
-	// There is no DNS. cyclonus learns no Service's address of a pod that a case creates.
+	// There is no DNS. Of a pod that a case makes, or gives other labels, cyclonus knows no Service's address.
 	mode := generator.ProbeMode(generator.ProbeModeServiceIP)
-	if c.Tags.ContainsAny([]string{generator.TagCreatePod, generator.TagCreateNamespace}) {
-		mode = generator.ProbeModePodIP
+	for _, step := range c.Steps {
+		for _, action := range step.Actions {
+			if action.CreatePod != nil || action.SetPodLabels != nil {
+				mode = generator.ProbeModePodIP
+			}
+		}
 	}
 	for _, step := range c.Steps {
 		// Steps share their probes.

@@ -7,6 +7,7 @@ use conformance::{
     cluster::{
         Cluster, ClusterError, ClusterNode, Engine, Families, Kept, Options as Wanted, ProxyMode, WORKERS,
     },
+    lab::ownership,
     log_tail::last_lines,
 };
 use std::{
@@ -116,7 +117,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, ClusterError> {
                 println!("down");
                 Ok(true)
             }
-            None => api_only::down(name),
+            None => {
+                // What a crash has left has no name to be found by.
+                ownership::sweep()?;
+                api_only::down(name)
+            }
         },
         Command::Shell { node, command } => shell(&found(name)?, node.as_deref(), command),
         Command::Logs { part, lines } => logs(&found(name)?, part.as_deref().unwrap_or_default(), *lines),

@@ -5,7 +5,8 @@ use clap::builder::RangedU64ValueParser;
 use conformance::{
     cluster::{ClusterError, Engine},
     suite::{
-        self, About, CYCLONUS, Cyclonus, NETPOL, Netpol, OWN, Own, RESULTS, Record, Run, Spec, SuiteError,
+        self, About, CYCLONUS, Cyclonus, Measure, Measured, NETPOL, Netpol, OWN, Own, RESULTS, Record, Run,
+        Spec, SuiteError,
     },
 };
 use std::{
@@ -25,10 +26,11 @@ const DENY: &str = "between server and client should support a .default-deny-ing
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The suites.
-    #[arg(value_enum, default_values_t = [Suite::Netpol])]
-    suites: Vec<Suite>,
-    /// Who enforces; may be given several times, one cluster after the other.
-    #[arg(long = "engine", value_enum, default_values_t = [Engine::Palisade])]
+    #[arg(value_enum, default_values_t = [What::Netpol])]
+    suites: Vec<What>,
+    /// Who enforces; may be given several times, one cluster after the other. By default it is palisade, and `measure` sets all of them
+    /// beside each other.
+    #[arg(long = "engine", value_enum)]
     engines: Vec<Engine>,
     #[command(flatten)]
     shape: Shape,
@@ -47,6 +49,12 @@ pub(crate) struct Options {
     /// How many of cyclonus' cases run at once: each has nine pods of four containers.
     #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<u8>::new().range(1..=8))]
     worlds: u8,
+    /// How many policies `measure` creates and deletes.
+    #[arg(long, default_value_t = 100)]
+    rounds: u16,
+    /// How many pods `measure` starts.
+    #[arg(long, default_value_t = 100)]
+    pods: u16,
     /// Keep the results in conformance/results, and write docs/conformance.md from all that are there.
     #[arg(long)]
     write: bool,
@@ -55,13 +63,23 @@ pub(crate) struct Options {
     output: PathBuf,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Suite {
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
     /// The upstream NetworkPolicy specs.
     Netpol,
     /// The cases of cyclonus: generated policies, and all pairs of nine pods after each change.
     Cyclonus,
     /// Palisade's own life cycle under traffic, on clusters that it starts by itself.
+    Own,
+    /// No suite: how soon policies are in force and pods run, and what the engine takes.
+    Measure,
+}
+
+/// What says of each test whether it passed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Suite {
+    Netpol,
+    Cyclonus,
     Own,
 }
 
@@ -94,8 +112,18 @@ impl Suite {
 /// Runs them; `false` if a test failed that should pass, or the control passed.
 pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
     let (mut passed, mut failed) = (0, 0);
-    for &suite in &options.suites {
-        for &engine in &options.engines {
+    for &what in &options.suites {
+        let suite = match what {
+            What::Netpol => Suite::Netpol,
+            What::Cyclonus => Suite::Cyclonus,
+            What::Own => Suite::Own,
+            What::Measure => {
+                measured(options)?;
+                continue;
+            }
+        };
+        let engines = if options.engines.is_empty() { &[Engine::Palisade][..] } else { &options.engines };
+        for &engine in engines {
             let run = one(options, suite, engine, options.focus.as_deref())?;
             // Without an engine a failed test is what is expected: the figures are told, and count for nothing.
             if engine != Engine::None {
@@ -118,7 +146,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
         }
     }
     if options.write {
-        let text = suite::document(&Record::all(Path::new(RESULTS))?, ABOUT);
+        let text =
+            suite::document(&Record::all(Path::new(RESULTS))?, ABOUT, &Measured::kept(Path::new(RESULTS))?);
         fs::write(DOCUMENT, text).map_err(ClusterError::io(DOCUMENT))?;
         println!("wrote docs/conformance.md");
     }
@@ -129,6 +158,25 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
 fn keep(options: &Options, suite: Suite, selection: &str, run: &Run) -> Result<(), SuiteError> {
     if options.write {
         Record::new(suite.name(), suite.version(), selection, run)?.keep(Path::new(RESULTS))?;
+    }
+    Ok(())
+}
+
+/// A cluster for each engine, one after the other.
+fn measured(options: &Options) -> Result<(), SuiteError> {
+    let engines = [Engine::Palisade, Engine::KubeRouter, Engine::None];
+    let engines = if options.engines.is_empty() { &engines[..] } else { &options.engines };
+    let amount = Measure { rounds: options.rounds, pods: options.pods };
+    let mut all = Vec::new();
+    for &engine in engines {
+        println!("measure, engine {}", engine.name());
+        let cluster = cluster::start(&options.shape.options("conformance", engine))?;
+        let found = suite::measure(&cluster, amount, &mut |step| println!("  {step}"))?;
+        println!("  {found:?}");
+        all.push(found);
+    }
+    if options.write {
+        Measured::keep(&all, Path::new(RESULTS))?;
     }
     Ok(())
 }

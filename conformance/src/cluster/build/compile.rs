@@ -147,6 +147,40 @@ fn linker_flags(recipe: &Recipe, version: &str) -> String {
 mod tests {
     use super::{super::recipe::KUBERNETES, *};
 
+    const BROKEN: Recipe = Recipe {
+        name: "broken",
+        packages: &["."],
+        links: &[],
+        file: None,
+        version_variables: &[],
+        ..KUBERNETES
+    };
+
+    /// What a build of this source says; the sources of `go.mod` too.
+    fn build(folder: &Path, go_mod: &str, source: &str) -> Result<(), ClusterError> {
+        let dir = folder.join("module");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("go.mod"), go_mod).unwrap();
+        fs::write(dir.join("main.go"), source).unwrap();
+        let [key, version, go] = ["broken-1", "", "1.21.0"].map(str::to_owned);
+        into_cache(&BROKEN, &Module { dir, key, version, go }, folder, &folder.join("broken-1"))
+    }
+
+    #[test]
+    fn a_build_that_fails_says_why_leaves_nothing_that_looks_whole_and_the_next_one_works() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, built) = (folder.path(), folder.path().join("broken-1"));
+        let (go_mod, source) = ("module broken\n\ngo 1.21\n", "package main\n\nfunc main() {}\n");
+        let error =
+            build(folder, go_mod, "package main\n\nfunc main() { none() }\n").unwrap_err().to_string();
+        assert!(error.contains("building broken failed") && error.contains("undefined: none"), "{error}");
+        let error = build(folder, "module broken\n\nrequire (\n", source).unwrap_err().to_string();
+        assert!(error.contains("go.mod"), "{error}");
+        assert!(!built.exists());
+        build(folder, go_mod, source).unwrap();
+        assert!(built.join("broken").is_file());
+    }
+
     #[test]
     fn kubernetes_is_told_all_parts_of_its_version() {
         let flags = linker_flags(&KUBERNETES, "v1.37.2");
