@@ -54,3 +54,13 @@ pub(super) fn node(netns: &Netns, control_plane: &Netns, plan: Plan, index: u8) 
     control_plane.ip(&format!("link set {peer} master br0 up\n"))?;
     Ok(())
 }
+
+/// Removes what a node's programs have made of its network: all links but the one to the others, and every rule.
+pub(super) fn forget(netns: &Netns) -> Result<(), ClusterError> {
+    let script = format!(
+        "nft flush ruleset; for link in $(ls /sys/class/net); do \
+         case $link in lo|{UPLINK}) ;; *) ip link delete $link 2>/dev/null ;; esac; done; true"
+    );
+    netns.exec(&["sh", "-c", &script])?;
+    Ok(())
+}

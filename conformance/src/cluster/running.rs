@@ -281,6 +281,32 @@ impl Cluster {
         Ok(self.binaries.kubectl(&self.control_plane, &self.kubeconfig(), arguments, input)?)
     }
 
+    /// Reboots a worker, the first of which is 0: every process ends, and what a kernel forgets is gone; the disk stays.
+    /// `meanwhile` is done before its first process starts.
+    pub(crate) fn reboot(
+        &mut self,
+        node: usize,
+        meanwhile: impl FnOnce(&Netns) -> Result<(), ClusterError>,
+    ) -> Result<(), ClusterError> {
+        let programs = Programs::ensure(&self.options)?;
+        let accounts = Accounts::create(self)?;
+        let plugins = self.dir.join("cni");
+        let (old, index) = (self.nodes.remove(node), u8::try_from(node + 1).unwrap_or(u8::MAX));
+        let boot = Boot {
+            options: &self.options,
+            plan: self.plan,
+            dir: &self.dir,
+            programs: &programs,
+            plugins: &plugins,
+            authority: &self.authority,
+            accounts: &accounts,
+            control_plane: &self.control_plane,
+        };
+        let new = old.reboot(&boot, index, meanwhile)?;
+        self.nodes.insert(node, new);
+        Ok(())
+    }
+
     /// Ends kube-router on every node, as the deletion of its DaemonSet would. What it has put into the kernel stays.
     pub(crate) fn end_kube_router(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.end("kube-router"));

@@ -57,6 +57,27 @@ pub(crate) const TEST_ALL: &[Phase] = &[
         env: &[],
         tests: false,
     },
+    // Palisade installed on a real cluster, deleted and applied again, and uninstalled, under traffic.
+    Phase {
+        name: "own",
+        args: &[
+            "run",
+            "--quiet",
+            "--package",
+            "conformance",
+            "--bin",
+            "dev",
+            "--",
+            "conformance",
+            "own",
+            "--focus",
+            "installed",
+            "--workers",
+            "2",
+        ],
+        env: &[],
+        tests: false,
+    },
     Phase {
         name: "docs",
         args: &["doc", "--workspace", "--no-deps", "--document-private-items"],

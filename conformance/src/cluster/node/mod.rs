@@ -84,11 +84,31 @@ pub struct ClusterNode {
 impl ClusterNode {
     /// Starts a node in a network namespace that nobody uses yet, and all that runs on it. It registers itself in time.
     pub(super) fn boot(boot: &Boot<'_>, index: u8, netns: Netns) -> Result<Self, ClusterError> {
+        links::node(&netns, boot.control_plane, boot.plan, index)?;
+        Self::start(boot, index, netns)
+    }
+
+    /// Ends all of its processes at once, forgets what a kernel forgets, and starts it again with its disk. `meanwhile` is
+    /// done before its first process starts.
+    pub(super) fn reboot(
+        self,
+        boot: &Boot<'_>,
+        index: u8,
+        meanwhile: impl FnOnce(&Netns) -> Result<(), ClusterError>,
+    ) -> Result<Self, ClusterError> {
+        let netns = self.netns.clone();
+        drop(self);
+        links::forget(&netns)?;
+        meanwhile(&netns)?;
+        Self::start(boot, index, netns)
+    }
+
+    /// Starts it in a network namespace that is linked to the others.
+    fn start(boot: &Boot<'_>, index: u8, netns: Netns) -> Result<Self, ClusterError> {
         let name = node_name(index);
         let folders = Folders::new(boot.dir, &name);
         let logs = folders.logs();
         fs::create_dir_all(&logs).map_err(ClusterError::io(logs.display().to_string()))?;
-        links::node(&netns, boot.control_plane, boot.plan, index)?;
         cgroups::create(&folders.cluster_id(), &name)?;
         let mut servers = Servers::default();
         let (namespaces, init) = Namespaces::create(&netns, &name, &folders)?;

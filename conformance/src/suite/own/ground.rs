@@ -34,6 +34,12 @@ impl Ground {
         self.pods.as_ref().ok_or_else(|| Fault::Wrong("there are no pods".to_owned()))
     }
 
+    /// The pods have other namespaces and addresses now.
+    pub(super) fn pods_changed(&mut self) -> Result<(), Fault> {
+        self.pods = Some(Pods::find(&self.cluster)?);
+        Ok(())
+    }
+
     /// Installs Palisade as docs/install.md says, unless it is.
     pub(super) fn ensure_installed(&mut self) -> Result<(), Fault> {
         self.pods()?;

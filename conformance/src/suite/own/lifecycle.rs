@@ -35,6 +35,11 @@ pub(super) const CASES: &[Case] = &[
         proves: "deploy/uninstall.yaml leaves every node as it was before, and loses nothing that is permitted",
         prove: uninstalled,
     },
+    Case {
+        name: "rebooted",
+        proves: "a node whose processes and tables have gone isolates by the state on its disk while policyd cannot reach the API server, from policyd's first revision on",
+        prove: super::reboot::rebooted,
+    },
 ];
 
 /// How long traffic flows when nothing happens.

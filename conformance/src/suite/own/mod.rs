@@ -9,6 +9,7 @@ mod ground;
 mod lifecycle;
 mod node_state;
 mod pods;
+mod reboot;
 mod takeover;
 mod traffic;
 
