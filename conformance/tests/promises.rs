@@ -4,11 +4,7 @@ use std::{fs, path::Path};
 
 /// What stands in backquotes as `file.rs::test`.
 fn named(text: &str) -> Vec<(&str, &str)> {
-    text.split('`')
-        .skip(1)
-        .step_by(2)
-        .filter_map(|word| word.split_once(".rs::").map(|(file, name)| (file, name)))
-        .collect()
+    text.split('`').skip(1).step_by(2).filter_map(|word| word.split_once(".rs::")).collect()
 }
 
 #[test]
