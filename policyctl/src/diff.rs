@@ -2,12 +2,12 @@
 
 use crate::{
     input::Snapshot,
-    matrix::{Connections, End, Granularity, Matrix, Options, ports_words},
+    matrix::{Connections, End, Granularity, Matrix, Options, Ranges, ports_words},
     style::{Style, Tone},
 };
-use policy_model::{portset::PortSet, reach::AddressRange};
+use policy_model::{policy::Direction, portset::PortSet};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A pair between which something else may pass after than before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,7 @@ impl Change {
     }
 }
 
-/// Every pair that differs, by source and destination. External ranges are cut where either state's policies cut them, and put
-/// together again where the same changes.
+/// Every pair that differs, by source and destination. External ranges are as large as the same change holds.
 #[must_use]
 pub fn diff(
     before: &Snapshot,
@@ -45,73 +44,21 @@ pub fn diff(
     granularity: Granularity,
     namespace: Option<&str>,
 ) -> Vec<Change> {
-    let options = |cuts| Options { granularity, namespace: namespace.map(str::to_owned), cuts };
     // IPv6 ranges of one state only would be taken for gained or lost.
-    let cuts = |snapshot| Matrix::new(snapshot, &options(Vec::new())).cuts();
-    let cuts: Vec<IpAddr> = cuts(before).into_iter().chain(cuts(after)).collect();
-    let [before, after] = [before, after].map(|snapshot| Matrix::new(snapshot, &options(cuts.clone())));
-    let [before, after] = [&before, &after].map(Matrix::by_ends);
-    let ends: BTreeSet<&(End, End)> = before.keys().chain(after.keys()).collect();
-    let nothing = PortSet::none();
-    let changes = ends.into_iter().filter_map(|ends| {
-        let [before, after] = [&before, &after].map(|rows| *rows.get(ends).unwrap_or(&&nothing));
-        let (source, destination) = ends.clone();
-        let change = Change { source, destination, before: before.clone(), after: after.clone() };
-        (change.before != change.after).then_some(change)
-    });
-    merged(changes.collect())
-}
-
-/// Neighbouring ranges with the same change as one.
-fn merged(changes: Vec<Change>) -> Vec<Change> {
-    let mut merged: Vec<Change> = Vec::new();
-    // Changes of one pair of an inside end and neighbouring ranges follow each other in this order.
-    let mut changes = changes;
-    changes.sort_by(|a, b| order(a).cmp(&order(b)));
-    for change in changes {
-        let joined = merged.last().and_then(|last| join(last, &change));
-        match joined {
-            Some(joined) => {
-                merged.pop();
-                merged.push(joined);
-            }
-            None => merged.push(change),
-        }
-    }
-    merged.sort_by(|a, b| (&a.source, &a.destination).cmp(&(&b.source, &b.destination)));
-    merged
-}
-
-/// The inside end first.
-fn order(change: &Change) -> (&End, bool, &End) {
-    match (&change.source, &change.destination) {
-        (End::Outside(_), inside) => (inside, true, &change.source),
-        (inside, _) => (inside, false, &change.destination),
-    }
-}
-
-fn join(a: &Change, b: &Change) -> Option<Change> {
-    if (&a.before, &a.after) != (&b.before, &b.after) {
-        return None;
-    }
-    match ((&a.source, &a.destination), (&b.source, &b.destination)) {
-        ((End::Outside(lo), inside), (End::Outside(hi), same)) if inside == same => {
-            Some(Change { source: End::Outside(joined(*lo, *hi)?), ..a.clone() })
-        }
-        ((inside, End::Outside(lo)), (same, End::Outside(hi))) if inside == same => {
-            Some(Change { destination: End::Outside(joined(*lo, *hi)?), ..a.clone() })
-        }
-        _ => None,
-    }
-}
-
-fn joined(a: AddressRange, b: AddressRange) -> Option<AddressRange> {
-    let follows = match (a.hi, b.lo) {
-        (IpAddr::V4(hi), IpAddr::V4(lo)) => hi.to_bits().checked_add(1) == Some(lo.to_bits()),
-        (IpAddr::V6(hi), IpAddr::V6(lo)) => hi.to_bits().checked_add(1) == Some(lo.to_bits()),
-        _ => false,
+    let speaks_ipv6 = |snapshot: &Snapshot| {
+        let of = |direction| Ranges::new(&snapshot.cluster, direction, &[]);
+        Direction::BOTH.into_iter().any(|direction| of(direction).starts().iter().any(IpAddr::is_ipv6))
     };
-    follows.then_some(AddressRange { lo: a.lo, hi: b.hi })
+    let cuts = match speaks_ipv6(before) || speaks_ipv6(after) {
+        true => vec![Ipv6Addr::UNSPECIFIED.into()],
+        false => Vec::new(),
+    };
+    let options = Options { granularity, namespace: namespace.map(str::to_owned), cuts };
+    let [before, after] = [before, after].map(|snapshot| Matrix::new(snapshot, &options));
+    let changed = before.changes_to(&after).into_iter();
+    changed
+        .map(|(source, destination, before, after)| Change { source, destination, before, after })
+        .collect()
 }
 
 /// Changes for people, with a last line that counts them.

@@ -129,13 +129,24 @@ impl Reach {
         v4.chain(v6)
     }
 
+    /// The ranges on which the two differ, in order, each as large as they differ in one way.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Difference> + 'a {
+        type Segment<'p> = (u128, u128, &'p PortSet, &'p PortSet);
+        let of = |address: fn(u128) -> IpAddr| {
+            move |(lo, hi, this, other): Segment<'a>| Difference {
+                lo: address(lo),
+                hi: address(hi),
+                this: this.clone(),
+                other: other.clone(),
+            }
+        };
+        self.v4.differences(&other.v4).map(of(v4)).chain(self.v6.differences(&other.v6).map(of(v6)))
+    }
+
     /// The lowest range on which the two differ; `None` if they are equal.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<Difference> {
-        let v4 = self.v4.first_difference(&other.v4).map(|(lo, hi, a, b)| (v4(lo), v4(hi), a, b));
-        let v6 = || self.v6.first_difference(&other.v6).map(|(lo, hi, a, b)| (v6(lo), v6(hi), a, b));
-        let (lo, hi, this, other) = v4.or_else(v6)?;
-        Some(Difference { lo, hi, this, other })
+        self.differences(other).next()
     }
 
     fn spans_at(&self, address: IpAddr) -> Option<&PortSet> {

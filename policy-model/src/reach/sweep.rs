@@ -66,17 +66,23 @@ impl Spans {
         result
     }
 
-    /// The lowest range on which the two differ in one way: first and last address, ports of `self`, ports of `other`.
-    pub(super) fn first_difference(&self, other: &Self) -> Option<(u128, u128, PortSet, PortSet)> {
-        let mut segments = Sweep::new(self, other).skip_while(|(_, _, a, b)| a == b);
-        let (lo, mut hi, this, that) = segments.next()?;
-        for (next_lo, next_hi, a, b) in segments {
-            if next_lo != hi + 1 || (a, b) != (this, that) {
-                break;
+    /// The ranges on which the two differ, each as large as they differ in one way: first and last address, ports of `self`,
+    /// ports of `other`.
+    pub(super) fn differences<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (u128, u128, &'a PortSet, &'a PortSet)> {
+        let mut segments = Sweep::new(self, other).filter(|(_, _, a, b)| a != b).peekable();
+        std::iter::from_fn(move || {
+            let (lo, mut hi, this, that) = segments.next()?;
+            let goes_on = |(next, _, a, b): &(u128, u128, &PortSet, &PortSet), hi: u128| {
+                *next == hi + 1 && (*a, *b) == (this, that)
+            };
+            while let Some((_, end, ..)) = segments.next_if(|next| goes_on(next, hi)) {
+                hi = end;
             }
-            hi = next_hi;
-        }
-        Some((lo, hi, this.clone(), that.clone()))
+            Some((lo, hi, this, that))
+        })
     }
 
     /// Adds a span that lies beyond all others.

@@ -13,7 +13,7 @@ use policy_model::{
     reach::AddressRange,
     verdict::Endpoint,
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{cell::OnceCell, collections::BTreeMap, net::IpAddr};
 
 /// A pair between which something else may pass than before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub(super) struct Cost {
 /// Everybody who may be at the other end, looked up once for all candidates.
 pub(super) struct Others<'a> {
     list: Vec<Other<'a>>,
+    /// Their places.
+    everybody: Vec<usize>,
     ipv6: bool,
 }
 
@@ -92,8 +94,8 @@ impl<'a> Others<'a> {
             };
             Other { pod, addresses, parties }
         };
-        let list = cluster.pods().filter(|pod| !pod.terminal).map(other).collect();
-        Self { list, ipv6: speaks_ipv6(cluster) }
+        let list: Vec<Other<'a>> = cluster.pods().filter(|pod| !pod.terminal).map(other).collect();
+        Self { everybody: (0..list.len()).collect(), list, ipv6: speaks_ipv6(cluster) }
     }
 }
 
@@ -117,7 +119,8 @@ impl Comparison<'_> {
     pub(super) fn beside(&self, changed: &[&ObjectKey], limit: Option<Cost>) -> Option<Beside> {
         let mut found = Found { moves: BTreeMap::new(), weight: 0, touched: 0, limit };
         for direction in Direction::BOTH {
-            let side = Side { of: self, direction, differing: self.differing(changed, direction) };
+            let differing = self.differing(changed, direction);
+            let side = Side { of: self, direction, differing, concerned: OnceCell::new() };
             let versions: Vec<&NetworkPolicy> = changed
                 .iter()
                 .flat_map(|key| [self.before.policy(key), self.after.policy(key)])
@@ -205,6 +208,8 @@ struct Side<'a> {
     of: &'a Comparison<'a>,
     direction: Direction,
     differing: Vec<(ObjectKey, Rule)>,
+    /// The others that a rule that differs is about, by their places in the list: the same for every subject.
+    concerned: OnceCell<Vec<usize>>,
 }
 
 /// A subject at one of its addresses, before and after.
@@ -228,9 +233,11 @@ impl Side<'_> {
             })
             .collect();
         let is_isolated_as_before = versions.iter().all(|v| v.before.is_isolated() == v.after.is_isolated());
-        for other in others.list.iter().filter(|other| other.pod.key != subject.pod.key) {
-            // Who is a peer of no rule that differs gets the same answer, unless isolation itself begins or ends.
-            if is_isolated_as_before && !other.parties.iter().any(|party| self.is_concerned(party)) {
+        // Who is a peer of no rule that differs gets the same answer, unless isolation itself begins or ends.
+        // Who is a peer of no rule that differs gets the same answer, unless isolation itself begins or ends.
+        let concerned = if is_isolated_as_before { self.concerned() } else { &others.everybody };
+        for other in concerned.iter().map(|place| &others.list[*place]) {
+            if other.pod.key == subject.pod.key {
                 continue;
             }
             let mut totals = Totals::default();
@@ -243,6 +250,14 @@ impl Side<'_> {
         }
         self.with_ranges(subject, &versions, found);
         found.within_limit()
+    }
+
+    fn concerned(&self) -> &[usize] {
+        self.concerned.get_or_init(|| {
+            let others = self.of.others.list.iter().enumerate();
+            let is_concerned = |other: &Other<'_>| other.parties.iter().any(|party| self.is_concerned(party));
+            others.filter(|(_, other)| is_concerned(other)).map(|(place, _)| place).collect()
+        })
     }
 
     fn is_concerned(&self, other: &Party<'_>) -> bool {

@@ -4,6 +4,7 @@
 //! that the same policies select ([`engine`]). A property test holds the result to [`Cluster::verdict`] pair by pair.
 
 pub(crate) mod classes;
+mod compare;
 mod compile;
 mod connections;
 mod engine;
@@ -191,12 +192,14 @@ impl Matrix {
     }
 
     /// The rows by their ends.
+    #[cfg(test)]
     #[must_use]
     pub fn by_ends(&self) -> BTreeMap<(End, End), &PortSet> {
         self.rows().map(|row| ((row.source, row.destination), row.ports)).collect()
     }
 
     /// First addresses of the external ranges, of both directions.
+    #[cfg(test)]
     #[must_use]
     pub fn cuts(&self) -> Vec<IpAddr> {
         self.ranges.iter().flatten().map(|range| range.lo).collect()

@@ -1,6 +1,6 @@
 //! The suite `own`: what upstream's suites leave out, tried on a real cluster.
 //!
-//! A [`Case`](case::Case) has a name and says what it proves. Cases of one [`Group`] share a cluster and run in their order,
+//! A [`Case`] has a name and says what it proves. Cases of one [`Group`] share a cluster and run in their order,
 //! since an installation is upgraded before it is taken away. While something happens to the engine, [`traffic`] flows between
 //! real pods: permitted flows of which each lost datagram is known, and a flood of probes that no policy permits.
 
