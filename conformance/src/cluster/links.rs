@@ -55,6 +55,21 @@ pub(super) fn node(netns: &Netns, control_plane: &Netns, plan: Plan, index: u8) 
     Ok(())
 }
 
+/// Links a host to the nodes' network that is none of them, with two addresses of each family.
+pub(super) fn outside(netns: &Netns, control_plane: &Netns, plan: Plan) -> Result<(), ClusterError> {
+    let mut lines = "link set lo up\n".to_owned();
+    lines
+        .push_str(&format!("link add {UPLINK} type veth peer name outside netns {}\n", control_plane.name()));
+    for address in plan.outside(0).into_iter().chain(plan.outside(1)) {
+        lines.push_str(&add(address, UPLINK));
+    }
+    lines.push_str(&format!("link set {UPLINK} up\n"));
+    netns.ip(&lines)?;
+    control_plane.ip("link set outside master br0 up\n")?;
+    netns.wait_until_running(&[UPLINK])?;
+    Ok(())
+}
+
 /// Removes what a node's programs have made of its network: all links but the one to the others, and every rule.
 pub(super) fn forget(netns: &Netns) -> Result<(), ClusterError> {
     let script = format!(

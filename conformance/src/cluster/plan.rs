@@ -45,6 +45,11 @@ impl Plan {
         self.host(10 + index)
     }
 
+    /// The addresses of a host beside the nodes that is none. It has two of each family, and this says which.
+    pub(super) fn outside(self, which: u8) -> Vec<IpAddr> {
+        self.host(200 + which)
+    }
+
     /// Where the API server is, for every client.
     pub(super) fn server(self) -> String {
         match self.control_plane()[0] {

@@ -21,6 +21,7 @@ use crate::lab::{
 use std::{
     collections::BTreeMap,
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -221,6 +222,26 @@ impl Cluster {
         &self.control_plane
     }
 
+    /// Makes a host beside the nodes that is not of the cluster; gives it, and its first and its second address of each family.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be linked.
+    pub(crate) fn outside(&self) -> Result<(Netns, [Vec<IpAddr>; 2]), ClusterError> {
+        let netns = Netns::create(format!("{}-outside", self.id()))?;
+        links::outside(&netns, &self.control_plane, self.plan)?;
+        Ok((netns, [self.plan.outside(0), self.plan.outside(1)]))
+    }
+
+    /// The start of the names of all that is its own.
+    pub(crate) fn id(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Where CoreDNS' Service is.
+    pub(crate) fn dns_service(&self) -> IpAddr {
+        self.plan.dns_service()
+    }
+
     /// The workers, `n1` first.
     #[must_use]
     pub fn nodes(&self) -> &[ClusterNode] {
@@ -377,8 +398,7 @@ impl Cluster {
     /// What the lab's reaper says.
     pub fn remove(self) -> Result<(), ClusterError> {
         if self.claim.is_none() {
-            let id = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            ownership::remove(&id)?;
+            ownership::remove(&self.id())?;
         }
         Ok(())
     }

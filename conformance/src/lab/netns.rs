@@ -3,12 +3,15 @@
 use super::{LabError, shell};
 use nix::{
     ifaddrs::getifaddrs,
+    mount::{MsFlags, mount},
     net::if_::InterfaceFlags,
     sched::{CloneFlags, setns},
 };
 use std::{
     collections::BTreeSet,
     fs::File,
+    io,
+    os::fd::AsRawFd,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -45,6 +48,17 @@ impl Netns {
     /// Makes the namespace.
     pub(crate) fn create(name: String) -> Result<Self, LabError> {
         shell::ip_batch(&format!("netns add {name}\n"))?;
+        Ok(Self::new(name))
+    }
+
+    /// Gives a namespace that somebody else has made a name here too. It lives as long as the name at least.
+    pub(crate) fn adopt(name: String, namespace: &File) -> Result<Self, LabError> {
+        let path = format!("/run/netns/{name}");
+        let failed = || LabError::io(format!("cannot name a network namespace {name}"));
+        File::create_new(&path).map_err(failed())?;
+        let open = format!("/proc/self/fd/{}", namespace.as_raw_fd());
+        mount(Some(&*open), &*path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .map_err(|error| failed()(io::Error::from(error)))?;
         Ok(Self::new(name))
     }
 

@@ -59,7 +59,8 @@ impl Lab {
 }
 
 impl Stream {
-    fn open(netns: &Netns, to: SocketAddr, responder: &Responder) -> io::Result<Self> {
+    /// As [`Lab::open_stream`], outside a lab.
+    pub(crate) fn open(netns: &Netns, to: SocketAddr, responder: &Responder) -> io::Result<Self> {
         let client = netns
             .enter(|| {
                 let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;

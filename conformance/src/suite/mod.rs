@@ -13,7 +13,7 @@ pub use cyclonus::{CYCLONUS, Cyclonus, cyclonus};
 pub use document::{About, document};
 pub use measure::{Measure, Measured, Quantiles, measure};
 pub use netpol::{NETPOL, Netpol, netpol};
-pub use own::{OWN, Own, own};
+pub use own::{OWN, Own, RULES, own};
 pub use record::{Place, RESULTS, Record};
 pub use run::{Run, Spec};
 

@@ -5,8 +5,8 @@ use clap::builder::RangedU64ValueParser;
 use conformance::{
     cluster::{ClusterError, Engine},
     suite::{
-        self, About, CYCLONUS, Cyclonus, Measure, Measured, NETPOL, Netpol, OWN, Own, RESULTS, Record, Run,
-        Spec, SuiteError,
+        self, About, CYCLONUS, Cyclonus, Measure, Measured, NETPOL, Netpol, OWN, Own, RESULTS, RULES, Record,
+        Run, Spec, SuiteError,
     },
 };
 use std::{
@@ -34,10 +34,11 @@ pub(crate) struct Options {
     engines: Vec<Engine>,
     #[command(flatten)]
     shape: Shape,
-    /// Only netpol's specs whose name matches this, or own's cases that have it in theirs.
+    /// Only netpol's specs whose name matches this, or own's cases that have it in theirs or are of the group of this name; may be given
+    /// several times.
     #[arg(long, conflicts_with = "write")]
-    focus: Option<String>,
-    /// Run one of netpol's specs that deny on a cluster without an engine too: it must fail.
+    focus: Vec<String>,
+    /// Run on a cluster without an engine too what must fail there: one of netpol's specs that deny, own's cases about what policies mean.
     #[arg(long)]
     control: bool,
     /// Only these cases of cyclonus, by their numbers, such as 1-20,33.
@@ -69,7 +70,7 @@ enum What {
     Netpol,
     /// The cases of cyclonus: generated policies, and all pairs of nine pods after each change.
     Cyclonus,
-    /// Palisade's own life cycle under traffic, on clusters that it starts by itself.
+    /// What policies mean where upstream does not look, and Palisade's own life cycle under traffic, on clusters that it starts by itself.
     Own,
     /// No suite: how soon policies are in force and pods run, and what the engine takes.
     Measure,
@@ -124,7 +125,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
         };
         let engines = if options.engines.is_empty() { &[Engine::Palisade][..] } else { &options.engines };
         for &engine in engines {
-            let run = one(options, suite, engine, options.focus.as_deref())?;
+            let run = one(options, suite, engine, &options.focus)?;
             // Without an engine a failed test is what is expected: the figures are told, and count for nothing.
             if engine != Engine::None {
                 let [good, bad, _] = run.counts();
@@ -133,12 +134,17 @@ pub(crate) fn run(options: &Options) -> Result<bool, SuiteError> {
             let selection = if suite == Suite::Cyclonus && options.chosen { "chosen" } else { "all" };
             keep(options, suite, selection, &run)?;
         }
-        if options.control && suite == Suite::Netpol {
-            let run = one(options, suite, Engine::None, Some(DENY))?;
+        let control = match suite {
+            Suite::Netpol => Some(DENY),
+            Suite::Own => Some(RULES),
+            Suite::Cyclonus => None,
+        };
+        if let Some(control) = control.filter(|_| options.control) {
+            let run = one(options, suite, Engine::None, &[control.to_owned()])?;
             let [good, bad, _] = run.counts();
             let fails = good == 0 && bad > 0;
             println!(
-                "control: `{DENY}` without an engine {}",
+                "control: `{control}` without an engine {}",
                 if fails { "fails, as it must" } else { "passes: FAIL" }
             );
             (passed, failed) = (passed + usize::from(fails), failed + usize::from(!fails));
@@ -182,7 +188,7 @@ fn measured(options: &Options) -> Result<(), SuiteError> {
 }
 
 /// One cluster, one run of a suite.
-fn one(options: &Options, suite: Suite, engine: Engine, focus: Option<&str>) -> Result<Run, SuiteError> {
+fn one(options: &Options, suite: Suite, engine: Engine, focus: &[String]) -> Result<Run, SuiteError> {
     println!("{}, engine {}", suite.name(), engine.name());
     let output = std::path::absolute(options.output.join(suite.name()).join(engine.name()));
     let output = output.map_err(ClusterError::io("the output's folder"))?;
@@ -206,7 +212,7 @@ fn run_by(
     options: &Options,
     engine: Engine,
     suite: Suite,
-    focus: Option<&str>,
+    focus: &[String],
     output: &Path,
 ) -> Result<Run, SuiteError> {
     let (begin, mut ended) = (Instant::now(), 0);
@@ -221,7 +227,7 @@ fn run_by(
     let wanted = options.shape.options("conformance", engine);
     match suite {
         Suite::Netpol => {
-            let focus = focus.unwrap_or("Netpol").to_owned();
+            let focus = if focus.is_empty() { "Netpol".to_owned() } else { focus.join("|") };
             suite::netpol(&cluster::start(&wanted)?, &Netpol { focus }, output, &mut say)
         }
         Suite::Cyclonus => {
@@ -236,7 +242,7 @@ fn run_by(
                 &mut say,
             )
         }
-        Suite::Own => suite::own(&wanted, &Own { focus: focus.unwrap_or_default().to_owned() }, &mut say),
+        Suite::Own => suite::own(&wanted, &Own { focus: focus.to_vec() }, &mut say),
     }
 }
 

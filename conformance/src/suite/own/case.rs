@@ -1,16 +1,15 @@
 //! One case: what it proves, and how it ends.
 
-use super::ground::Ground;
 use crate::{cluster::ClusterError, lab::LabError, suite::Spec};
 use std::time::{Duration, Instant};
 
-/// A named proof.
-pub(super) struct Case {
+/// A named proof, about what it needs.
+pub(super) struct Case<G> {
     pub(super) name: &'static str,
     /// Said to readers of the report.
     pub(super) proves: &'static str,
     /// Gives what was counted.
-    pub(super) prove: fn(&mut Ground) -> Result<String, Fault>,
+    pub(super) prove: fn(&mut G) -> Result<String, Fault>,
 }
 
 /// Why a case failed.
@@ -27,13 +26,23 @@ pub(super) enum Fault {
     Lab(#[from] LabError),
 }
 
+impl From<Fault> for ClusterError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Wrong(what) => Self::NotReady { what, said: String::new() },
+            Fault::Cluster(error) => error,
+            Fault::Lab(error) => error.into(),
+        }
+    }
+}
+
 /// It is not as it should be.
 pub(super) fn wrong<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Wrong(what.into()))
 }
 
-impl Case {
-    pub(super) fn run(&self, ground: &mut Ground) -> Spec {
+impl<G> Case<G> {
+    pub(super) fn run(&self, ground: &mut G) -> Spec {
         let begin = Instant::now();
         let result = (self.prove)(ground);
         let took = begin.elapsed();

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-pub(super) const CASES: &[Case] = &[
+pub(super) const CASES: &[Case<Ground>] = &[
     Case {
         name: "installed",
         proves: "kubectl apply isolates, no permitted packet is lost meanwhile, and status, verify and explain --node say so of the real nodes",

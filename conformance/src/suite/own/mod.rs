@@ -1,8 +1,9 @@
 //! The suite `own`: what upstream's suites leave out, tried on a real cluster.
 //!
-//! A [`Case`] has a name and says what it proves. Cases of one [`Group`] share a cluster and run in their order,
-//! since an installation is upgraded before it is taken away. While something happens to the engine, [`traffic`] flows between
-//! real pods: permitted flows of which each lost datagram is known, and a flood of probes that no policy permits.
+//! A [`Case`] has a name and says what it proves. Cases of one group share a cluster and run in their order, since an
+//! installation is upgraded before it is taken away. Two kinds of groups there are: what becomes of traffic while something happens to the
+//! engine ([`lifecycle`], [`takeover`]: permitted flows of which each lost datagram is known, and a flood of probes that no policy
+//! permits), and what policies mean ([`rules`]: each case is asked without its policies too, where everything must pass).
 
 mod case;
 mod ground;
@@ -10,33 +11,29 @@ mod lifecycle;
 mod node_state;
 mod pods;
 mod reboot;
+mod rules;
 mod takeover;
 mod traffic;
 
 use super::{About, Run, Spec, SuiteError};
-use crate::cluster::{Cluster, Engine, Options};
+use crate::cluster::{Cluster, ClusterError, Engine, Families, Options};
 use case::Case;
 use ground::Ground;
+use rules::Scene;
 use std::time::{Duration, Instant};
 
-/// Cases that share a cluster.
-struct Group {
-    /// Who enforces in it when it has booted.
-    engine: Engine,
-    /// In their order.
-    cases: &'static [Case],
-}
-
-/// What there is.
-const GROUPS: [Group; 2] = [
-    Group { engine: Engine::None, cases: lifecycle::CASES },
-    Group { engine: Engine::KubeRouter, cases: takeover::CASES },
-];
+/// The group about what policies mean, as `focus` has it.
+pub const RULES: &str = "rules";
+/// The groups about Palisade's own life.
+const LIFE: [(&str, Engine, &[Case<Ground>]); 2] =
+    [("life cycle", Engine::None, lifecycle::CASES), ("takeover", Engine::KubeRouter, takeover::CASES)];
 
 /// What the report says of it.
 pub const OWN: About = About {
     suite: "own",
-    text: "Palisade's own life cycle on a real cluster, under traffic between real pods: UDP flows of 1,000 datagrams a second that the policies permit, a\n\
+    text: "Two kinds of tests. What policies mean where upstream does not look (name by name below), each with TCP, UDP and echo in both families between pods on one\n\
+           node and on two: without its policies everything must pass, under them exactly what they permit, after their deletion everything again. These run on a\n\
+           dual-stack cluster with CoreDNS. And Palisade's own life cycle, under traffic between real pods: UDP flows of 1,000 datagrams a second that the policies permit, a\n\
            new permitted TCP connection every 50 ms, and a flood of forbidden probes. A datagram that is not answered counts as lost, a connection that\n\
            does not come about within 0.9 s as failed (its first packet would be sent again after a second), a probe that arrives as passed.",
 };
@@ -44,40 +41,53 @@ pub const OWN: About = About {
 /// Which cases.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
-    /// Part of a case's name; all cases where it is empty.
-    pub focus: String,
+    /// Parts of cases' names, or names of groups; all cases where there is none.
+    pub focus: Vec<String>,
 }
 
-/// Runs the cases on clusters of their own, two workers each, and says each case as it ends. All of them are about Palisade: with
-/// another engine in `options` they are skipped.
+impl Own {
+    fn chooses(&self, group: &str, case: &str) -> bool {
+        self.focus.is_empty() || self.focus.iter().any(|focus| focus == group || case.contains(focus))
+    }
+}
+
+/// Runs the cases on clusters of their own, and says each case as it ends. What is about Palisade's own life cycle is skipped with
+/// another engine in `options`.
 ///
 /// # Errors
 /// A cluster does not start; a failed case is no error.
 pub fn own(options: &Options, suite: &Own, say: &mut dyn FnMut(&Spec, usize)) -> Result<Run, SuiteError> {
-    let chosen = |case: &&Case| case.name.contains(&suite.focus);
-    let all = GROUPS.iter().flat_map(|group| group.cases).filter(chosen).count();
-    let (mut specs, mut took) = (Vec::new(), Duration::ZERO);
+    let life = LIFE.map(|(group, engine, cases)| (engine, chosen(suite, group, cases)));
+    let rules = chosen(suite, RULES, rules::CASES);
+    let all = rules.len() + life.iter().map(|(_, cases)| cases.len()).sum::<usize>();
+    let mut specs = Vec::new();
     let mut end = |spec: Spec| {
         say(&spec, all);
         specs.push(spec);
     };
-    for group in &GROUPS {
-        let mut cases = group.cases.iter().filter(chosen).peekable();
-        if cases.peek().is_none() {
-            continue;
-        }
-        if options.engine != Engine::Palisade {
-            let message = "it is about Palisade's own life cycle";
-            cases.for_each(|case| end(case.ended("skipped", Duration::ZERO, message.to_owned())));
-            continue;
-        }
-        let cluster = Cluster::start(&Options { engine: group.engine, ..options.clone() })?;
+    let mut took = Duration::ZERO;
+    if !rules.is_empty() {
+        let cluster = Cluster::start(&Options { families: Families::Dual, dns: true, ..options.clone() })?;
         let begin = Instant::now();
-        let mut ground = Ground::new(cluster);
-        for case in cases {
-            end(case.run(&mut ground));
-        }
+        let mut scene = Scene::create(cluster).map_err(ClusterError::from)?;
+        rules.iter().for_each(|case| end(case.run(&mut scene)));
         took += begin.elapsed();
     }
+    for (engine, cases) in life {
+        if options.engine != Engine::Palisade {
+            let message = "it is about Palisade's own life cycle";
+            cases.iter().for_each(|case| end(case.ended("skipped", Duration::ZERO, message.to_owned())));
+        } else if !cases.is_empty() {
+            let cluster = Cluster::start(&Options { engine, ..options.clone() })?;
+            let begin = Instant::now();
+            let mut ground = Ground::new(cluster);
+            cases.iter().for_each(|case| end(case.run(&mut ground)));
+            took += begin.elapsed();
+        }
+    }
     Ok(Run { options: options.clone(), specs, took })
+}
+
+fn chosen<'a, G>(suite: &Own, group: &str, cases: &'a [Case<G>]) -> Vec<&'a Case<G>> {
+    cases.iter().filter(|case| suite.chooses(group, case.name)).collect()
 }

@@ -3,7 +3,7 @@
 use super::case::{Fault, wrong};
 use crate::{
     cluster::{Cluster, ClusterError, ClusterNode, agnhost_image},
-    lab::LabError,
+    lab::{LabError, Netns},
 };
 use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
@@ -52,7 +52,10 @@ spec: {podSelector: {matchLabels: {app: open}}, policyTypes: [Ingress], ingress:
 #[derive(Debug)]
 pub(super) struct Pod {
     pub(super) name: String,
+    /// The first of them.
     pub(super) address: IpAddr,
+    /// One of each family.
+    pub(super) addresses: Vec<IpAddr>,
     netns: File,
 }
 
@@ -60,7 +63,12 @@ impl Pod {
     /// The same pod for another thread.
     pub(super) fn try_clone(&self) -> Result<Self, Fault> {
         let netns = self.netns.try_clone().map_err(ClusterError::io("the namespace of a pod"))?;
-        Ok(Self { name: self.name.clone(), address: self.address, netns })
+        Ok(Self { name: self.name.clone(), address: self.address, addresses: self.addresses.clone(), netns })
+    }
+
+    /// Its network namespace under a name of this machine's, too.
+    pub(super) fn adopt(&self, name: String) -> Result<Netns, LabError> {
+        Netns::adopt(name, &self.netns)
     }
 
     /// Runs `f` in a thread in the pod's network namespace. Sockets that it makes stay there wherever they are moved to.
@@ -161,13 +169,15 @@ pub(super) fn find(node: &ClusterNode, name: &str) -> Result<Pod, Fault> {
     let interfaces = result["result"]["interfaces"].as_array().into_iter().flatten();
     let sandbox =
         interfaces.filter_map(|interface| interface["sandbox"].as_str()).find(|path| !path.is_empty());
-    let address = result["result"]["ips"][0]["address"].as_str().and_then(|text| text.split('/').next());
-    let (Some(sandbox), Some(address)) = (sandbox, address.and_then(|text| text.parse().ok())) else {
+    let addresses = result["result"]["ips"].as_array().into_iter().flatten();
+    let addresses = addresses.filter_map(|ip| ip["address"].as_str()?.split('/').next()?.parse().ok());
+    let addresses: Vec<IpAddr> = addresses.collect();
+    let (Some(sandbox), Some(&address)) = (sandbox, addresses.first()) else {
         return wrong(format!("CNI's result for {name} has no namespace or address: {result}"));
     };
     // As this process sees it. /var/run is a link to /run in the node, which would be followed to this machine's.
     let file = Path::new(sandbox).file_name().unwrap_or_default();
     let path = Path::new("/proc").join(node.init().to_string()).join("root/run/netns").join(file);
     let netns = File::open(&path).map_err(ClusterError::io(path.display().to_string()))?;
-    Ok(Pod { name: name.to_owned(), address, netns })
+    Ok(Pod { name: name.to_owned(), address, addresses, netns })
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::time::Duration;
 
-pub(super) const CASES: &[Case] = &[Case {
+pub(super) const CASES: &[Case<Ground>] = &[Case {
     name: "takeover from kube-router",
     proves: "installed beside kube-router, which is then ended and its rules and sets removed: 0 lost, 0 leaked, and nobody else's rule is touched",
     prove: from_kube_router,
