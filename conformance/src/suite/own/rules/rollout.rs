@@ -2,10 +2,7 @@
 
 use super::super::case::{Fault, wrong};
 use super::scene::{CLIENTS, NAMESPACE, STRANGERS, Scene};
-use crate::{
-    cluster::{ClusterError, agnhost_image},
-    lab::Netns,
-};
+use crate::{cluster::agnhost_image, lab::Netns};
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -147,7 +144,8 @@ fn all(netns: [Result<Netns, Fault>; 2]) -> Result<Vec<Netns>, Fault> {
 /// Waits until all pods are of its last state, and ready.
 fn rolled_out(scene: &Scene) -> Result<(), Fault> {
     let status = ["rollout", "status", "-n", NAMESPACE, "deployment", NAME, "--timeout=120s"];
-    Ok(scene.cluster().kubectl(&status).map(drop).map_err(ClusterError::from)?)
+    scene.cluster().kubectl(&status)?;
+    Ok(())
 }
 
 fn answers(netns: &Netns, to: SocketAddr) -> bool {
