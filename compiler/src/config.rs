@@ -74,6 +74,53 @@ impl Default for Costs {
     }
 }
 
+/// How much policies list, in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Listed {
+    /// Peers, exceptions of ipBlocks, and ports. Each range of addresses that a program tells apart comes from one.
+    pub entries: u64,
+    /// Peers that are chosen by labels: each must be looked up for every pod of the cluster.
+    pub selectors: u64,
+}
+
+/// How much policies may ask of a node. Beyond that the pods concerned are denied in the direction concerned, and everybody
+/// else is served as before: nobody who may write policies in one namespace can make a node work for them alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Limits {
+    /// What the policies that select one pod list together, in one direction.
+    pub pod: Listed,
+    /// What those list that select a namespace's pods of this node; pods that the same policies select count once. The pods
+    /// for which most is listed are denied first.
+    pub namespace: Listed,
+    /// Elements that one program may have: members of its selectors, times the ports of each.
+    pub elements: u64,
+    /// Entries for which pods are decided in one commit at a [`Pace`](crate::Pace); those that ask for more come later, one a
+    /// commit. It takes about as long as the transaction.
+    pub commit: u64,
+}
+
+impl Limits {
+    /// None.
+    pub const NONE: Self = {
+        let listed = Listed { entries: u64::MAX, selectors: u64::MAX };
+        Self { pod: listed, namespace: listed, elements: u64::MAX, commit: u64::MAX }
+    };
+}
+
+impl Default for Limits {
+    /// Far above what people write: the published ranges of a large cloud are some 10,000 blocks.
+    fn default() -> Self {
+        Self {
+            pod: Listed { entries: 16_384, selectors: 1_024 },
+            namespace: Listed { entries: 131_072, selectors: 4_096 },
+            elements: 1_048_576,
+            commit: 2_048,
+        }
+    }
+}
+
 /// A node's settings. A change of them is a change of the fixed chains only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -100,6 +147,8 @@ pub struct Config {
     pub unknown_pods: UnknownPods,
     /// See [`Costs`]. Fixed once the compiler is made, as the name is.
     pub costs: Costs,
+    /// See [`Limits`]. Fixed once the compiler is made.
+    pub limits: Limits,
 }
 
 impl Config {
@@ -117,6 +166,7 @@ impl Config {
             established: Established::default(),
             unknown_pods: UnknownPods::default(),
             costs: Costs::default(),
+            limits: Limits::default(),
         }
     }
 }

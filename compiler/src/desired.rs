@@ -7,14 +7,16 @@ use crate::{
     delta::{Batch, Delta, Op},
     ir::{Attributes, Chain, Family, Key, Name, Ruleset, Set, SetSpec, Table},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 type ElementValue = Option<Box<Attributes>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
     ruleset: Ruleset,
-    journal: HashMap<Family, Journal>,
+    journal: BTreeMap<Family, Journal>,
+    /// Of all sets and maps.
+    elements: usize,
 }
 
 /// What touched objects were at the last commit; `None` = they were not there.
@@ -26,12 +28,18 @@ struct Journal {
     counters: HashMap<Name, bool>,
     sets: HashMap<Name, Option<SetSpec>>,
     chains: HashMap<Name, Option<Chain>>,
+    /// None of sets that have been made since: all of theirs are new.
     elements: HashMap<Name, BTreeMap<Key, Option<ElementValue>>>,
 }
 
 impl Desired {
     pub(crate) fn ruleset(&self) -> &Ruleset {
         &self.ruleset
+    }
+
+    /// How many elements all sets and maps have.
+    pub(crate) fn elements(&self) -> usize {
+        self.elements
     }
 
     pub(crate) fn set(&self, family: Family, name: &str) -> Option<&Set> {
@@ -48,9 +56,8 @@ impl Desired {
     }
 
     fn remove_table(&mut self, family: Family) {
-        if self.ruleset.tables.remove(&family).is_none() {
-            return;
-        }
+        let Some(table) = self.ruleset.tables.remove(&family) else { return };
+        self.elements -= table.sets.values().map(|set| set.elements.len()).sum::<usize>();
         let was_there = self.journal.remove(&family).and_then(|journal| journal.table) != Some(false);
         if was_there {
             self.journal.insert(family, Journal { table: Some(true), ..Journal::default() });
@@ -58,42 +65,53 @@ impl Desired {
     }
 
     /// Makes an empty set unless one of that name is there.
-    pub(crate) fn add_set(&mut self, family: Family, name: &Name, spec: SetSpec) {
+    pub(crate) fn add_set(&mut self, family: Family, name: &Name, spec: &SetSpec) {
         let (table, journal) = self.table(family);
         if !table.sets.contains_key(name) {
             journal.sets.entry(name.clone()).or_insert(None);
-            table.sets.insert(name.clone(), Set::new(spec));
+            table.sets.insert(name.clone(), Set::new(spec.clone()));
         }
     }
 
     pub(crate) fn remove_set(&mut self, family: Family, name: &Name) {
         let (table, journal) = self.table(family);
         let Some(set) = table.sets.remove(name) else { return };
-        let was_there = !matches!(journal.sets.get(name), Some(None));
-        if was_there {
+        let count = set.elements.len();
+        if !journal.is_new(name) {
             let elements = journal.elements.entry(name.clone()).or_default();
             for (key, value) in set.elements {
                 elements.entry(key).or_insert(Some(value));
             }
         }
         journal.sets.entry(name.clone()).or_insert(Some(set.spec));
+        self.elements -= count;
     }
 
     pub(crate) fn put_element(&mut self, family: Family, set: &Name, key: Key, value: ElementValue) {
         let (table, journal) = self.table(family);
         let Some(elements) = table.sets.get_mut(set).map(|s| &mut s.elements) else { return };
-        if elements.get(&key) == Some(&value) {
-            return;
+        match elements.entry(key) {
+            Entry::Occupied(entry) if *entry.get() == value => {}
+            Entry::Occupied(mut entry) => {
+                let key = entry.key().clone();
+                journal.remember(set, key, Some(entry.insert(value)));
+            }
+            Entry::Vacant(entry) => {
+                if !journal.is_new(set) {
+                    journal.remember(set, entry.key().clone(), None);
+                }
+                entry.insert(value);
+                self.elements += 1;
+            }
         }
-        let before = elements.insert(key.clone(), value);
-        journal.elements.entry(set.clone()).or_default().entry(key).or_insert(before);
     }
 
     pub(crate) fn remove_element(&mut self, family: Family, set: &Name, key: &Key) {
         let (table, journal) = self.table(family);
         let Some(elements) = table.sets.get_mut(set).map(|s| &mut s.elements) else { return };
-        if let Some(before) = elements.remove(key) {
-            journal.elements.entry(set.clone()).or_default().entry(key.clone()).or_insert(Some(before));
+        if let Some((key, before)) = elements.remove_entry(key) {
+            journal.remember(set, key, Some(before));
+            self.elements -= 1;
         }
     }
 
@@ -169,7 +187,7 @@ impl Desired {
                 self.add_counter(family, name);
             }
             for (name, set) in &new.sets {
-                self.add_set(family, name, set.spec.clone());
+                self.add_set(family, name, &set.spec);
                 if !set.elements.is_empty() {
                     self.replace_elements(family, name, set.elements.clone());
                 }
@@ -198,6 +216,26 @@ impl Desired {
 }
 
 impl Journal {
+    /// Whether a set has been made since the last commit.
+    fn is_new(&self, set: &Name) -> bool {
+        matches!(self.sets.get(set), Some(None))
+    }
+
+    /// What an element was before it was touched.
+    fn remember(&mut self, set: &Name, key: Key, before: Option<ElementValue>) {
+        if self.is_new(set) {
+            return;
+        }
+        match self.elements.get_mut(set) {
+            Some(elements) => {
+                elements.entry(key).or_insert(before);
+            }
+            None => {
+                self.elements.insert(set.clone(), [(key, before)].into());
+            }
+        }
+    }
+
     fn into_ops(mut self, family: Family, table: &Table, batch: &mut Batch) {
         for (name, was_there) in self.counters {
             match (was_there, table.counters.contains(&name)) {
@@ -209,7 +247,6 @@ impl Journal {
         for (name, before) in self.sets {
             match (before, table.sets.get(&name)) {
                 (None, Some(set)) => {
-                    self.elements.remove(&name);
                     let spec = set.spec.clone();
                     batch.push(Op::AddSet { family, name: name.clone(), spec: spec.clone() });
                     let elements: Vec<_> = set.elements.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -226,10 +263,7 @@ impl Journal {
                     }
                     batch.push(Op::DeleteSet { family, name });
                 }
-                (None, None) => {
-                    self.elements.remove(&name);
-                }
-                (Some(_), Some(_)) => {}
+                (None, None) | (Some(_), Some(_)) => {}
             }
         }
         for (name, elements) in self.elements {

@@ -19,6 +19,6 @@ pub mod sim;
 pub mod skeleton;
 pub mod text;
 
-pub use engine::{Compiler, Event, LocalPod, Stats};
+pub use engine::{Compiler, Event, Excess, Limit, LocalPod, Pace, Stats};
 pub use index::{Scope, SelectorKey};
 pub use program::program_direction;

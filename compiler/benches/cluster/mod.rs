@@ -16,6 +16,9 @@ pub(crate) const LOCAL_PODS: usize = 110;
 /// Apps of a namespace.
 pub(crate) const APPS: usize = 20;
 
+/// Name of the namespace that has 10,000 pods.
+pub(crate) const CROWD: &str = "crowd";
+
 /// A cluster with this many pods, one namespace for every hundred, and this many policies spread over them.
 pub(crate) struct Size {
     pub(crate) pods: usize,
@@ -27,12 +30,22 @@ pub(crate) fn label(key: &str, value: String) -> (String, String) {
     (key.to_owned(), value)
 }
 
+/// Number of the `n`th local pod: they are spread over the cluster.
+pub(crate) fn local_pod(size: &Size, n: usize) -> usize {
+    (size.pods / LOCAL_PODS).max(1) * n
+}
+
+/// Number of a remote pod that a local pod's program has as a peer: the second of the first namespace, which local pod 0
+/// is the first of.
+pub(crate) fn remote_peer(size: &Size) -> usize {
+    size.pods.div_ceil(100)
+}
+
 /// Pod number `i`; its version is a label that no selector names.
 pub(crate) fn pod(size: &Size, i: usize, version: usize) -> Pod {
     let namespaces = size.pods.div_ceil(100);
-    // Local pods are spread over the cluster.
-    let local =
-        i.is_multiple_of((size.pods / LOCAL_PODS).max(1)) && i / (size.pods / LOCAL_PODS).max(1) < LOCAL_PODS;
+    let step = local_pod(size, 1);
+    let local = i.is_multiple_of(step) && i / step < LOCAL_PODS;
     let node = if local { NODE.to_owned() } else { format!("node-{}", 1 + i % (size.pods / 100).max(1)) };
     let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 128, 0, 0)) + i as u32);
     let v6 = Ipv6Addr::from(0xfd00_0010_0244_0000_0000_0000_0000_0000_u128 + i as u128);
@@ -90,10 +103,24 @@ pub(crate) fn policy(size: &Size, i: usize) -> NetworkPolicy {
     }
 }
 
+/// A namespace of a team.
+pub(crate) fn team(namespace: &str, team: usize) -> Namespace {
+    Namespace::new(namespace, &[label("team", format!("team-{team}"))].into_iter().collect())
+}
+
 fn namespaces(size: &Size) -> impl Iterator<Item = Namespace> {
-    (0..size.pods.div_ceil(100)).map(|i| {
-        Namespace::new(format!("ns-{i}"), &[label("team", format!("team-{}", i % 50))].into_iter().collect())
-    })
+    (0..size.pods.div_ceil(100)).map(|i| team(&format!("ns-{i}"), i % 50))
+}
+
+/// 10,000 remote pods more, all in one namespace.
+pub(crate) fn crowd(size: &Size) -> Vec<Change> {
+    let pods = (size.pods..size.pods + 10_000).map(|i| {
+        let mut pod = pod(size, i, 0);
+        pod.key = ObjectKey::new(CROWD, &*pod.key.name);
+        pod.node = Some("node-1".into());
+        Change::Pod(pod)
+    });
+    std::iter::once(Change::Namespace(team(CROWD, 0))).chain(pods).collect()
 }
 
 /// All of the cluster.

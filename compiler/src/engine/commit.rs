@@ -1,16 +1,16 @@
 //! The order in which marked things are derived: what marks others comes first.
 
-use super::{Compiler, Retired};
+use super::{Compiler, Pace, Retired};
 use crate::{
     program::{FAMILY, shared_set},
     skeleton::AddressFamily,
 };
 
 impl Compiler {
-    pub(super) fn derive(&mut self) {
+    pub(super) fn derive(&mut self, pace: Pace) {
         let idle = std::mem::take(&mut self.idle);
         let retired = std::mem::take(&mut self.retired);
-        self.derive_locals();
+        self.derive_locals(pace);
         self.derive_addresses();
         self.remove_idle(idle.clone());
         // Still without use, but released once more meanwhile: the next commit looks again.
@@ -53,7 +53,7 @@ impl Compiler {
                 }
                 Retired::Shared(key) => {
                     let in_use = self.selectors.find(&key).and_then(|id| self.selectors.get(id));
-                    if in_use.is_none_or(|entry| !entry.shared) {
+                    if in_use.is_none_or(|entry| entry.shared.is_none()) {
                         for family in AddressFamily::BOTH {
                             self.desired.remove_set(FAMILY, &shared_set(&key, family).0);
                         }

@@ -1,8 +1,7 @@
 //! Which program judges which local address, and the sets that tell a local pod's frames and a node's addresses.
 
-use super::{Compiler, Dispatched, Local, PodKey, PolicyState};
+use super::{Compiler, Dispatched, PodKey};
 use crate::{
-    decision::Decision,
     ir::{Attributes, Comment, Family, Key, Name, Verdict},
     program::{ProgramId, ProgramKey},
     skeleton::{
@@ -23,35 +22,6 @@ const COMMENT_MAX: usize = 127;
 type Elements = BTreeMap<Key, Option<Box<Attributes>>>;
 
 impl Compiler {
-    /// Policies whose subject is a pod, in no particular order.
-    pub(super) fn policies_selecting(&self, key: PodKey) -> impl Iterator<Item = &PolicyState> {
-        let pod = self.pod_ids.get(&key).and_then(|&id| self.pods.get(id as usize));
-        let ids: BTreeSet<_> = match pod {
-            Some(pod) => self.subjects.of(key.0, &pod.labels).collect(),
-            None => self.namespaces.get(&key.0).map(|n| n.policies.clone()).unwrap_or_default(),
-        };
-        let policies = ids.into_iter().filter_map(|id| self.policies.get(id as usize));
-        policies.filter(move |policy| pod.is_none_or(|pod| policy.subject.hold(&pod.labels)))
-    }
-
-    /// What a pod may do. One that the host has found and nobody has named has labels that are not known: each policy of its
-    /// namespace may select it, so it is isolated where any of them isolates, and allowed is what those policies allow that
-    /// select every pod.
-    fn decision(&self, key: PodKey, direction: Direction) -> Option<Decision> {
-        let policies = || self.policies_selecting(key).map(|policy| &*policy.policy);
-        if let Some(pod) = self.pod_ids.get(&key).and_then(|&id| self.pods.get(id as usize)) {
-            return Decision::of(direction, policies(), &pod.ports);
-        }
-        let certain = policies().filter(|policy| policy.pod_selector.is_everything());
-        let isolated = policies().any(|policy| policy.rules(direction).is_some());
-        Decision::of(direction, certain, &[]).or_else(|| isolated.then(|| Decision::none(direction)))
-    }
-
-    fn is_local(&self, key: PodKey) -> bool {
-        let pod = self.pod_ids.get(&key).and_then(|&id| self.pods.get(id as usize));
-        pod.is_some_and(|pod| pod.local) || self.interfaces_of.contains_key(&key)
-    }
-
     /// The addresses by which a local pod's packets are known: its own, and its interfaces' link-local ones.
     pub(super) fn dispatch_addresses(&self, key: PodKey) -> Vec<IpAddr> {
         let ports =
@@ -61,29 +31,6 @@ impl Compiler {
         addresses.sort_unstable();
         addresses.dedup();
         addresses
-    }
-
-    /// Decides marked local pods anew. A pod holds its programs from the moment it is bound to this node, before it has any
-    /// address, so that they are in the kernel by then.
-    pub(super) fn derive_locals(&mut self) {
-        for key in std::mem::take(&mut self.dirty.locals) {
-            self.dirty.addresses.extend(self.dispatch_addresses(key));
-            let before = self.locals.remove(&key);
-            if self.is_local(key) {
-                let decisions = Direction::BOTH.map(|direction| self.decision(key, direction));
-                let isolated = [decisions[0].is_some(), decisions[1].is_some()];
-                let programs = decisions.map(|decision| {
-                    let decision = decision.filter(|d| !d.allows_all())?;
-                    let direction = decision.direction;
-                    Some(self.acquire(ProgramKey { direction, all_of: vec![Arc::new(decision)] }))
-                });
-                self.dirty.guard |= before.as_ref().is_none_or(|local| local.isolated != isolated);
-                self.locals.insert(key, Local { programs, isolated });
-            }
-            for program in before.iter().flat_map(|local| local.programs).flatten() {
-                self.release(program);
-            }
-        }
     }
 
     /// The live pods that an address belongs to.

@@ -41,7 +41,7 @@ impl Compiler {
             pod.is_some_and(|pod| pod.local && pod.ips.iter().any(|a| of.contains(a)))
         };
         // Pods that have come since the last commit are marked.
-        let stated = self.locals.keys().chain(&self.dirty.locals).filter(by_status).copied();
+        let stated = self.locals.keys().chain(self.dirty.locals.keys()).filter(by_status).copied();
         let ports = self.interfaces.values().filter(|port| port.addresses.iter().any(|a| of.contains(a)));
         let found = ports.filter_map(|port| self.find_key(&port.pod));
         stated.chain(found).map(|key| (key, self.owned_addresses(key))).collect()
@@ -68,7 +68,7 @@ impl Compiler {
         self.dirty.addresses.insert(port.link_local());
         self.interfaces.insert(port.id.clone(), port);
         self.owners_changed(before);
-        self.dirty.locals.insert(key);
+        self.mark_local(key);
         self.dirty.guard = true;
     }
 
@@ -95,7 +95,7 @@ impl Compiler {
             }
         }
         self.owners_changed(before);
-        self.dirty.locals.insert(key);
+        self.mark_local(key);
         self.dirty.guard = true;
         self.gone.push(key);
     }

@@ -7,12 +7,14 @@
 mod commit;
 mod dispatch;
 mod host;
+mod limits;
+mod locals;
 mod objects;
 mod peers;
 mod programs;
 
 use crate::{
-    config::{Config, Port},
+    config::{Config, Listed, Port},
     delta::Delta,
     desired::Desired,
     index::{Candidates, Interner, Postings, Row, SelectorId, SelectorKey, Selectors, Symbol, Tests},
@@ -33,6 +35,10 @@ use std::{
     net::IpAddr,
     sync::Arc,
 };
+
+pub use limits::{Excess, Limit};
+use locals::Local;
+pub use locals::Pace;
 
 /// What the compiler is fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +117,8 @@ struct NamespaceState {
     defined: bool,
     pods: RoaringBitmap,
     policies: BTreeSet<PolicyId>,
+    /// What its policies list, in both directions together.
+    listed: Listed,
 }
 
 #[derive(Debug)]
@@ -118,13 +126,8 @@ struct PolicyState {
     policy: Arc<NetworkPolicy>,
     namespace: Symbol,
     subject: Tests,
-}
-
-/// A pod of this node.
-#[derive(Debug, Default)]
-struct Local {
-    programs: [Option<ProgramId>; 2],
-    isolated: [bool; 2],
+    /// By direction.
+    listed: [Listed; 2],
 }
 
 /// What the dispatch maps hold for an address.
@@ -136,7 +139,8 @@ struct Dispatched {
 /// What must be derived anew at the next commit.
 #[derive(Debug, Default)]
 struct Dirty {
-    locals: BTreeSet<PodKey>,
+    /// With the number of commits that have put them off.
+    locals: BTreeMap<PodKey, u32>,
     addresses: BTreeSet<IpAddr>,
     peers: HashSet<(ProgramId, IpAddr)>,
     members: HashSet<(SelectorId, IpAddr)>,
@@ -168,7 +172,15 @@ pub struct Compiler {
     selectors: Selectors,
     /// Live pods that claim an address; nearly always one.
     claims: HashMap<IpAddr, SmallVec<[PodKey; 1]>>,
+    /// Those that more than one claims.
+    claimed_twice: BTreeSet<IpAddr>,
     locals: BTreeMap<PodKey, Local>,
+    /// Namespaces of which some pods are denied for the limit of all.
+    crowded: BTreeSet<Symbol>,
+    /// Programs with more elements than one may have.
+    wide: BTreeSet<ProgramId>,
+    /// What the last commit had to decide anew.
+    worked: u64,
     dispatched: BTreeMap<IpAddr, Dispatched>,
     /// Dispatched addresses with several claimants: looked at again in every commit.
     contested: BTreeSet<IpAddr>,
@@ -213,7 +225,11 @@ impl Compiler {
             subjects: Candidates::default(),
             selectors: Selectors::default(),
             claims: HashMap::new(),
+            claimed_twice: BTreeSet::new(),
             locals: BTreeMap::new(),
+            crowded: BTreeSet::new(),
+            wide: BTreeSet::new(),
+            worked: 0,
             dispatched: BTreeMap::new(),
             contested: BTreeSet::new(),
             programs: Slab::new(),
@@ -229,13 +245,14 @@ impl Compiler {
         compiler
     }
 
-    /// Changes the settings; the fixed chains follow with the next commit. The node's name and the costs cannot be
-    /// changed.
+    /// Changes the settings; the fixed chains follow with the next commit. The node's name, the costs and the limits cannot
+    /// be changed.
     pub fn set_config(&mut self, config: Config) {
         let skeleton = skeleton::ruleset(&config);
         self.desired.replace_fixed(&self.skeleton, &skeleton);
         self.skeleton = skeleton;
-        self.config = Config { node: self.config.node.clone(), costs: self.config.costs, ..config };
+        let Config { node, costs, limits, .. } = &self.config;
+        self.config = Config { node: node.clone(), costs: *costs, limits: *limits, ..config };
         self.dirty.nodes = true;
         self.dirty.guard = true;
     }
@@ -258,7 +275,13 @@ impl Compiler {
 
     /// Derives what has been marked, and gives what leads from the last commit's ruleset to the new one.
     pub fn commit(&mut self) -> Delta {
-        self.derive();
+        self.commit_at(Pace::Whole)
+    }
+
+    /// Derives what has been marked as far as the pace allows. Pods whose decision is put off keep the one they had; commits
+    /// that follow get to them.
+    pub fn commit_at(&mut self, pace: Pace) -> Delta {
+        self.derive(pace);
         self.desired.take_delta()
     }
 
@@ -266,6 +289,12 @@ impl Compiler {
     #[must_use]
     pub fn settled(&self) -> bool {
         self.idle.is_empty() && self.retired.is_empty()
+    }
+
+    /// Whether pods wait for a decision that the last commit has put off.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.dirty.locals.is_empty()
     }
 
     /// All that the kernel should hold after the last commit.
@@ -278,7 +307,6 @@ impl Compiler {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let isolated = |side: usize| self.locals.values().filter(|local| local.isolated[side]).count();
-        let sets = self.ruleset().tables.values().flat_map(|table| table.sets.values());
         Stats {
             pods: self.pods.len(),
             namespaces: self.namespaces.len(),
@@ -288,7 +316,7 @@ impl Compiler {
             programs: self.programs.len(),
             local_pods: self.locals.len(),
             isolated: [isolated(0), isolated(1)],
-            elements: sets.map(|set| set.elements.len()).sum(),
+            elements: self.desired.elements(),
         }
     }
 
@@ -316,16 +344,13 @@ impl Compiler {
     /// Addresses that several live pods claim, with the claimants.
     #[must_use]
     pub fn conflicts(&self) -> Vec<(IpAddr, Vec<ObjectKey>)> {
-        let contested = self.claims.iter().filter(|(_, claimants)| claimants.len() > 1);
-        let mut conflicts: Vec<_> = contested
-            .map(|(&address, claimants)| {
-                let mut keys: Vec<_> = claimants.iter().map(|&key| self.object_key(key)).collect();
-                keys.sort();
-                (address, keys)
-            })
-            .collect();
-        conflicts.sort();
-        conflicts
+        let keys = |address: &IpAddr| {
+            let claimants = self.claims.get(address).into_iter().flatten();
+            let mut keys: Vec<_> = claimants.map(|&key| self.object_key(key)).collect();
+            keys.sort();
+            keys
+        };
+        self.claimed_twice.iter().map(|address| (*address, keys(address))).collect()
     }
 
     fn object_key(&self, (namespace, name): PodKey) -> ObjectKey {

@@ -1,12 +1,15 @@
 //! Events: each changes the state and marks what depends on it.
 
 use super::{Compiler, NamespaceState, PodKey, PodState, PolicyState};
-use crate::index::{PodRow, Symbol, Tests};
+use crate::{
+    config::Listed,
+    index::{PodRow, Symbol, Tests},
+};
 use policy_model::{
     cluster::Change,
     labels::Labels,
     object::{NAMESPACE_NAME_LABEL, Namespace, Node, ObjectKey, Pod},
-    policy::NetworkPolicy,
+    policy::{Direction, NetworkPolicy},
 };
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
@@ -59,7 +62,7 @@ impl Compiler {
                 selectors: Vec::new(),
             }) as u32;
             self.pod_ids.insert(key, id);
-            self.dirty.locals.insert(key);
+            self.mark_local(key);
             self.namespace_mut(namespace, &pod.key.namespace).pods.insert(id);
             id
         };
@@ -69,7 +72,7 @@ impl Compiler {
         let ports: Box<[_]> = pod.ports.into();
         let resolves_anew = state.ports != ports;
         if resolves_anew || state.labels != labels || state.local != local {
-            self.dirty.locals.insert(key);
+            self.dirty.locals.entry(key).or_default();
         }
         if state.labels != labels {
             self.postings.remove(id, &state.labels);
@@ -115,7 +118,7 @@ impl Compiler {
             self.dirty.selectors.insert(selector);
         }
         self.claims_changed(key, &owned_before);
-        self.dirty.locals.insert(key);
+        self.mark_local(key);
         if let Some(namespace) = self.namespaces.get_mut(&key.0) {
             namespace.pods.remove(id);
         }
@@ -146,8 +149,10 @@ impl Compiler {
             self.mark_peer(address);
             if let Some(claimants) = self.claims.get_mut(&address) {
                 claimants.retain(|other| *other != key);
-                if claimants.is_empty() {
-                    self.claims.remove(&address);
+                match claimants.len() {
+                    0 => drop(self.claims.remove(&address)),
+                    1 => drop(self.claimed_twice.remove(&address)),
+                    _ => {}
                 }
             }
             self.mark_peer(address);
@@ -158,11 +163,14 @@ impl Compiler {
             let claimants = self.claims.entry(address).or_default();
             claimants.push(key);
             claimants.sort_unstable();
+            if claimants.len() > 1 {
+                self.claimed_twice.insert(address);
+            }
             self.mark_peer(address);
             self.dirty.addresses.insert(address);
         }
         if *before != *now {
-            self.dirty.locals.insert(key);
+            self.mark_local(key);
         }
     }
 
@@ -190,6 +198,7 @@ impl Compiler {
             defined: false,
             pods: RoaringBitmap::new(),
             policies: BTreeSet::new(),
+            listed: Listed::default(),
         })
     }
 
@@ -215,6 +224,7 @@ impl Compiler {
             defined,
             pods: RoaringBitmap::new(),
             policies: BTreeSet::new(),
+            listed: Listed::default(),
         });
         state.defined = defined;
         let old = std::mem::replace(&mut state.labels, labels);
@@ -267,8 +277,11 @@ impl Compiler {
         let id = self.policies.vacant_key() as u32;
         self.subjects.insert(Some(namespace), &subject, id);
         self.policy_ids.insert(policy.key.clone(), id);
-        self.namespace_mut(namespace, &policy.key.namespace).policies.insert(id);
-        self.policies.insert(PolicyState { policy: Arc::new(policy), namespace, subject });
+        let listed = Direction::BOTH.map(|direction| Listed::by(&policy, direction));
+        let state = self.namespace_mut(namespace, &policy.key.namespace);
+        state.policies.insert(id);
+        listed.iter().for_each(|one| state.listed += *one);
+        self.policies.insert(PolicyState { policy: Arc::new(policy), namespace, subject, listed });
         self.mark_subjects(id);
     }
 
@@ -280,6 +293,7 @@ impl Compiler {
         state.subject.release(&mut self.interner);
         if let Some(namespace) = self.namespaces.get_mut(&state.namespace) {
             namespace.policies.remove(&id);
+            state.listed.iter().for_each(|one| namespace.listed -= *one);
         }
         self.drop_namespace_if_unused(state.namespace);
         self.interner.release(state.namespace);
@@ -294,6 +308,8 @@ impl Compiler {
             let pod = self.pod_ids.get(key).and_then(|&id| self.pods.get(id as usize));
             pod.is_none_or(|pod| policy.subject.hold(&pod.labels))
         });
-        self.dirty.locals.extend(selected);
+        for key in selected.collect::<Vec<_>>() {
+            self.mark_local(key);
+        }
     }
 }

@@ -5,11 +5,15 @@ use crate::{
     desired::Desired,
     index::SelectorId,
     ir::{Attributes, Key, Name, SetSpec, Verdict},
-    program::{FAMILY, Place, PortNames, Program, ProgramId, exact_key},
+    program::{FAMILY, Place, PortNames, Program, ProgramId, exact_key, shared_set},
     skeleton::{AddressFamily, Orientation},
 };
 use policy_model::{object::Protocol, portset::PortSet};
-use std::{collections::BTreeMap, net::IpAddr};
+use smallvec::SmallVec;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 impl Compiler {
     /// The live pods that claim an address; `None` if there is none, or one of them is not known, or no pod can be a peer
@@ -27,8 +31,8 @@ impl Compiler {
     }
 
     /// Whether a program asks the shared set of a selector instead of having its members itself.
-    fn asks_shared(&self, program: &Program, selector: SelectorId) -> bool {
-        self.selectors.get(selector).is_some_and(|entry| entry.shared)
+    pub(super) fn asks_shared(&self, program: &Program, selector: SelectorId) -> bool {
+        self.selectors.get(selector).is_some_and(|entry| entry.shared.is_some())
             && program.peers.get(&selector).is_some_and(|ports| ports.names.is_empty())
     }
 
@@ -44,7 +48,10 @@ impl Compiler {
             {
                 continue;
             }
-            allowed = allowed.union(&ports.numbers).union(&resolve(&ports.names, first, others));
+            allowed = allowed.union(&ports.numbers);
+            if !ports.names.is_empty() {
+                allowed = allowed.union(&resolve(&ports.names, first, others));
+            }
         }
         for (block, names) in &program.named_blocks {
             let inside = block.as_ref().is_none_or(|(cidr, except)| {
@@ -59,13 +66,16 @@ impl Compiler {
 
     /// Looks at every marked selector's sharing, then at every marked peer.
     pub(super) fn derive_peers(&mut self) {
+        let mut programs = BTreeSet::new();
         for selector in std::mem::take(&mut self.dirty.selectors) {
             self.decide_sharing(selector);
+            programs.extend(self.selectors.get(selector).iter().flat_map(|entry| entry.programs.iter()));
         }
+        self.weigh_programs(programs);
         for (selector, address) in std::mem::take(&mut self.dirty.members) {
             let Some(entry) = self.selectors.get(selector) else { continue };
             self.dirty.peers.extend(entry.programs.iter().map(|&program| (program, address)));
-            if entry.shared {
+            if entry.shared.is_some() {
                 self.place_member(selector, address);
             }
         }
@@ -80,20 +90,22 @@ impl Compiler {
         let programs = entry.programs.len();
         let shared = programs >= costs.shared_programs
             && entry.members.len() * programs as u64 >= costs.shared_elements;
-        if shared == entry.shared {
+        if shared == entry.shared.is_some() {
             return;
         }
-        entry.shared = shared;
-        let (key, programs, members) = (entry.key.clone(), entry.programs.clone(), entry.members.clone());
-        if shared {
-            for family in AddressFamily::BOTH {
-                let (name, spec) = crate::program::shared_set(&key, family);
-                self.desired.add_set(FAMILY, &name, spec);
-                // One that waited to be removed has not been kept up to date.
-                self.desired.replace_elements(FAMILY, &name, BTreeMap::new());
+        let key = entry.key.clone();
+        let sets = shared.then(|| AddressFamily::BOTH.map(|family| shared_set(&key, family)));
+        entry.shared = sets.clone().map(|sets| sets.map(|(name, _)| name));
+        let (programs, members) = (entry.programs.clone(), entry.members.clone());
+        match sets {
+            Some(sets) => {
+                for (name, spec) in sets {
+                    self.desired.add_set(FAMILY, &name, &spec);
+                    // One that waited to be removed has not been kept up to date.
+                    self.desired.replace_elements(FAMILY, &name, BTreeMap::new());
+                }
             }
-        } else {
-            self.retired.push(super::Retired::Shared(key));
+            None => self.retired.push(super::Retired::Shared(key)),
         }
         for address in members.iter().flat_map(|pod| self.addresses_of(pod)).collect::<Vec<_>>() {
             self.dirty.members.insert((id, address));
@@ -108,8 +120,10 @@ impl Compiler {
     }
 
     fn place_member(&mut self, selector: SelectorId, address: IpAddr) {
-        let Some(entry) = self.selectors.get(selector) else { return };
-        let (name, _) = crate::program::shared_set(&entry.key, AddressFamily::of(address));
+        let Some(names) = self.selectors.get(selector).and_then(|entry| entry.shared.as_ref()) else {
+            return;
+        };
+        let name = names[AddressFamily::of(address) as usize].clone();
         if self.is_member(selector, address) {
             self.desired.put_element(FAMILY, &name, Key::address(address), None);
         } else {
@@ -123,7 +137,8 @@ impl Compiler {
             self.dirty.programs.insert(id);
             return;
         }
-        let place = program.place(&self.peer_ports(program, address), self.config.costs.exact_ports);
+        let ports = if self.wide.contains(&id) { PortSet::none() } else { self.peer_ports(program, address) };
+        let place = program.place(&ports, self.config.costs.exact_ports);
         let Some(program) = self.programs.get_mut(id as usize) else { return };
         let mut placing = Placing { desired: &mut self.desired, address, reshaped: false };
         placing.exact(program, &place);
@@ -167,49 +182,54 @@ impl Placing<'_> {
     }
 
     /// Makes the elements of a set that begin with the address be exactly these.
-    fn put(&mut self, (name, spec): (Name, SetSpec), old: &[Key], new: Vec<(Key, Option<Box<Attributes>>)>) {
-        if old.is_empty() && new.is_empty() {
+    fn put(
+        &mut self,
+        (name, spec): &(Name, SetSpec),
+        old: &[Key],
+        new: impl ExactSizeIterator<Item = (Key, Option<Box<Attributes>>)> + Clone,
+    ) {
+        if old.is_empty() && new.len() == 0 {
             return;
         }
-        let was_empty = self.desired.set(FAMILY, &name).is_none_or(|set| set.elements.is_empty());
-        for key in old.iter().filter(|key| !new.iter().any(|(k, _)| k == *key)) {
-            self.desired.remove_element(FAMILY, &name, key);
+        let was_empty = self.desired.set(FAMILY, name).is_none_or(|set| set.elements.is_empty());
+        for key in old.iter().filter(|key| !new.clone().any(|(k, _)| k == **key)) {
+            self.desired.remove_element(FAMILY, name, key);
         }
-        if !new.is_empty() {
-            self.desired.add_set(FAMILY, &name, spec);
+        if was_empty && new.len() > 0 {
+            self.desired.add_set(FAMILY, name, spec);
         }
+        let now_empty =
+            new.len() == 0 && { self.desired.set(FAMILY, name).is_none_or(|set| set.elements.is_empty()) };
         for (key, value) in new {
-            self.desired.put_element(FAMILY, &name, key, value);
+            self.desired.put_element(FAMILY, name, key, value);
         }
-        let is_empty = self.desired.set(FAMILY, &name).is_none_or(|set| set.elements.is_empty());
-        self.reshaped |= was_empty != is_empty;
+        self.reshaped |= was_empty != now_empty;
     }
 
     fn exact(&mut self, program: &Program, place: &Place) {
-        let set = program.exact_set(self.family());
-        let first = exact_key(self.address, Protocol::Tcp, 0);
-        let old: Vec<_> = self.desired.set(FAMILY, &set.0).map_or_else(Vec::new, |existing| {
-            let from_address = existing.elements.range(first..).map(|(key, _)| key);
-            let ours = |key: &&Key| key.first_address(self.family().data_type()) == Some(self.address);
-            from_address.take_while(ours).cloned().collect()
-        });
-        let new = match place {
-            Place::Exact(ports) => ports
-                .iter()
-                .map(|&(protocol, port)| (exact_key(self.address, protocol, port), None))
-                .collect(),
-            _ => Vec::new(),
+        let set = &program.peer_sets(self.family()).exact;
+        let (address, first) = (self.address, exact_key(self.address, Protocol::Tcp, 0));
+        let old: SmallVec<[Key; 4]> =
+            self.desired.set(FAMILY, &set.0).map_or_else(SmallVec::new, |existing| {
+                let from_address = existing.elements.range(first..).map(|(key, _)| key);
+                let ours =
+                    |key: &&Key| key.first_address(AddressFamily::of(address).data_type()) == Some(address);
+                from_address.take_while(ours).cloned().collect()
+            });
+        let ports: &[(Protocol, u16)] = match place {
+            Place::Exact(ports) => ports,
+            _ => &[],
         };
-        self.put(set, &old, new);
+        self.put(set, &old, ports.iter().map(|&(protocol, port)| (exact_key(address, protocol, port), None)));
     }
 
     fn everything(&mut self, program: &Program, place: &Place) {
-        let set = program.everything_set(self.family());
+        let set = &program.peer_sets(self.family()).everything;
         let key = Key::address(self.address);
         let there = self.desired.set(FAMILY, &set.0).is_some_and(|s| s.elements.contains_key(&key));
         let old: &[Key] = if there { std::slice::from_ref(&key) } else { &[] };
-        let new = if *place == Place::Everything { vec![(key.clone(), None)] } else { Vec::new() };
-        self.put(set, old, new);
+        let new: &[Key] = if *place == Place::Everything { std::slice::from_ref(&key) } else { &[] };
+        self.put(set, old, new.iter().map(|key| (key.clone(), None)));
     }
 
     fn profile(&mut self, program: &mut Program, place: &Place) {
@@ -248,7 +268,8 @@ impl Placing<'_> {
                 (key.clone(), Some(Box::new(Attributes { verdict: Some(verdict), ..Attributes::default() })))
             });
             let old: &[Key] = if old.is_some() { std::slice::from_ref(&key) } else { &[] };
-            self.put(program.profile_map(family, orientation), old, element.into_iter().collect());
+            let map = &program.peer_sets(family).profiles[orientation as usize];
+            self.put(map, old, element.iter().cloned());
         }
     }
 }

@@ -4,8 +4,9 @@ use super::{Compiler, Retired};
 use crate::{
     decision::{Cell, CellPeer, CellVerdict, Decision},
     index::{PodRow, Scope, SelectorId, SelectorKey},
-    program::{FAMILY, PeerPorts, PortNames, Program, ProgramId, ProgramKey, Shared, chains, shared_set},
-    skeleton::{AddressFamily, Orientation},
+    program::{
+        FAMILY, PeerPorts, PeerSets, PortNames, Program, ProgramId, ProgramKey, Shared, chains, denial,
+    },
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy_model::{portset::PortSet, reach::Reach, selector::Selector};
@@ -128,6 +129,7 @@ impl Compiler {
         let program = self.programs.remove(id as usize);
         self.program_ids.remove(&program.key);
         self.dirty.programs.remove(&id);
+        self.wide.remove(&id);
         for name in &program.chains {
             self.desired.remove_chain(FAMILY, name);
         }
@@ -162,7 +164,7 @@ impl Compiler {
         let unused = |id: &SelectorId| self.selectors.get(*id).is_some_and(|e| e.programs.is_empty());
         for id in touched.filter(unused).collect::<Vec<_>>() {
             self.dirty.selectors.remove(&id);
-            if let Some(entry) = self.selectors.get(id).filter(|entry| entry.shared) {
+            if let Some(entry) = self.selectors.get(id).filter(|entry| entry.shared.is_some()) {
                 self.retired.push(Retired::Shared(entry.key.clone()));
             }
             for pod in self.selectors.remove(id, &mut self.interner) {
@@ -181,20 +183,20 @@ impl Compiler {
             self.resolve_program(id);
             let shared = self.shared_steps(id);
             let Some(program) = self.programs.get_mut(id as usize) else { continue };
-            let objects = chains(program, &shared, &self.desired);
-
-            let peer_sets = AddressFamily::BOTH.into_iter().flat_map(|family| {
-                let maps = Orientation::BOTH.map(|o| program.profile_map(family, o).0);
-                [program.exact_set(family).0, program.everything_set(family).0].into_iter().chain(maps)
-            });
-            let filled = |name: &crate::ir::Name| {
-                self.desired.set(FAMILY, name).is_some_and(|set| !set.elements.is_empty())
+            let objects = if self.wide.contains(&id) {
+                denial(program)
+            } else {
+                chains(program, &shared, &self.desired)
             };
-            let sets: BTreeSet<_> = objects.sets.keys().cloned().chain(peer_sets.filter(filled)).collect();
+
+            let peer_sets = program.peer_sets.iter().flat_map(PeerSets::names);
+            let filled = peer_sets
+                .filter(|name| self.desired.set(FAMILY, name).is_some_and(|set| !set.elements.is_empty()));
+            let sets: BTreeSet<_> = objects.sets.keys().chain(filled).cloned().collect();
             let chains: BTreeSet<_> = objects.chains.keys().cloned().collect();
 
             for (name, set) in objects.sets {
-                self.desired.add_set(FAMILY, &name, set.spec);
+                self.desired.add_set(FAMILY, &name, &set.spec);
                 self.desired.replace_elements(FAMILY, &name, set.elements);
             }
             self.desired.add_counter(FAMILY, &program.name);
@@ -220,8 +222,7 @@ impl Compiler {
             .iter()
             .filter(|(_, ports)| ports.names.is_empty() && !ports.numbers.is_empty())
             .filter_map(|(&selector, ports)| {
-                let entry = self.selectors.get(selector).filter(|entry| entry.shared)?;
-                let sets = AddressFamily::BOTH.map(|family| shared_set(&entry.key, family).0);
+                let sets = self.selectors.get(selector)?.shared.clone()?;
                 Some(Shared { sets, ports: ports.numbers.clone() })
             })
             .collect();

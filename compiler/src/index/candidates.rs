@@ -4,7 +4,7 @@ use super::{Interner, Row, Symbol};
 use policy_model::selector::{Requirement, Selector};
 use std::{collections::HashMap, hash::Hash};
 
-/// A requirement with its strings as symbols. Each symbol counts as one use in the interner.
+/// A requirement with its strings as symbols, values sorted. Each symbol counts as one use in the interner.
 #[derive(Clone, Debug)]
 enum Test {
     In(Symbol, Box<[Symbol]>),
@@ -17,8 +17,8 @@ impl Test {
     fn holds(&self, labels: &[(Symbol, Symbol)]) -> bool {
         let value = |key: Symbol| labels.binary_search_by_key(&key, |&(k, _)| k).ok().map(|i| labels[i].1);
         match self {
-            Self::In(key, values) => value(*key).is_some_and(|v| values.contains(&v)),
-            Self::NotIn(key, values) => value(*key).is_none_or(|v| !values.contains(&v)),
+            Self::In(key, values) => value(*key).is_some_and(|v| values.binary_search(&v).is_ok()),
+            Self::NotIn(key, values) => value(*key).is_none_or(|v| values.binary_search(&v).is_err()),
             Self::Exists(key) => value(*key).is_some(),
             Self::DoesNotExist(key) => value(*key).is_none(),
         }
@@ -41,8 +41,11 @@ impl Tests {
     pub(crate) fn new(selector: &Selector, interner: &mut Interner) -> Self {
         let tests = selector.requirements().iter().map(|requirement| {
             let key = interner.intern(requirement.key());
-            let mut values =
-                |values: &[std::sync::Arc<str>]| values.iter().map(|v| interner.intern(v)).collect();
+            let mut values = |values: &[std::sync::Arc<str>]| {
+                let mut symbols: Vec<_> = values.iter().map(|v| interner.intern(v)).collect();
+                symbols.sort_unstable();
+                symbols.into()
+            };
             match requirement {
                 Requirement::In(_, v) => Test::In(key, values(v)),
                 Requirement::NotIn(_, v) => Test::NotIn(key, values(v)),

@@ -1,6 +1,7 @@
 //! Peer selectors in use, each once, with the pods that it selects.
 
 use super::{Candidates, Interner, Postings, Row, Symbol, candidates::Tests};
+use crate::ir::Name;
 use policy_model::selector::Selector;
 use roaring::RoaringBitmap;
 use slab::Slab;
@@ -53,8 +54,8 @@ pub(crate) struct Entry {
     pub(crate) members: RoaringBitmap,
     /// Programs that have it as a peer.
     pub(crate) programs: BTreeSet<u32>,
-    /// Whether its members stand in one set that all those programs share.
-    pub(crate) shared: bool,
+    /// Where its members stand, if that is one set of each family that all those programs share.
+    pub(crate) shared: Option<[Name; 2]>,
 }
 
 #[derive(Debug)]
@@ -122,7 +123,7 @@ impl Selectors {
             tests,
             members: RoaringBitmap::new(),
             programs: BTreeSet::new(),
-            shared: false,
+            shared: None,
         });
         id
     }

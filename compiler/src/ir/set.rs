@@ -11,11 +11,14 @@ use std::{
 /// A comment on an element, at most 127 bytes (nft's limit is 128 with the final zero).
 pub type Comment = Arc<str>;
 
+/// Bytes of a key that need no allocation: an IPv6 address, a protocol and a port.
+const INLINE: usize = 24;
+
 /// The bytes of an element's key as the kernel holds them. A key of one part is as long as the part; in a concatenation
 /// every part is padded with zeros to 4 bytes. Addresses and ports are in network order, interface indices in host order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
-pub struct Key(#[cfg_attr(feature = "serde", serde(with = "super::bytes"))] SmallVec<[u8; 16]>);
+pub struct Key(#[cfg_attr(feature = "serde", serde(with = "super::bytes"))] SmallVec<[u8; INLINE]>);
 
 impl Key {
     /// From bytes in that layout.

@@ -1,13 +1,14 @@
 //! Programs: the compiled decision for one direction of isolated pods.
 
 mod blocks;
+mod peer_sets;
 mod ports;
 mod steps;
 
 use crate::{
     decision::{CellPeer, CellVerdict, Decision, Precedence},
     index::SelectorId,
-    ir::{DataType, Family, Key, Name, Rule, SetSpec},
+    ir::{Family, Key, Name, Rule, SetSpec},
     skeleton::{AddressFamily, DENY, Orientation},
 };
 use ipnet::IpNet;
@@ -19,7 +20,8 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use steps::{Shared, chains};
+pub(crate) use peer_sets::PeerSets;
+pub(crate) use steps::{Shared, chains, denial};
 
 pub(crate) type ProgramId = u32;
 
@@ -50,6 +52,8 @@ pub(crate) struct Program {
     pub(crate) key: Arc<ProgramKey>,
     /// `in-` or `out-` and a hash of the key: the same on every node and after every restart.
     pub(crate) name: Arc<str>,
+    /// By family.
+    pub(crate) peer_sets: [PeerSets; 2],
     /// Local pods, one a direction, and addresses with several claimants that go through it.
     pub(crate) uses: u32,
     /// Ports allowed for every peer.
@@ -86,6 +90,7 @@ impl Program {
     pub(crate) fn new(key: Arc<ProgramKey>, name: Arc<str>) -> Self {
         let mut program = Self {
             key: key.clone(),
+            peer_sets: AddressFamily::BOTH.map(|family| PeerSets::new(&name, family)),
             name,
             uses: 0,
             any: PortSet::none(),
@@ -142,21 +147,9 @@ impl Program {
         Rule::new().counter(&self.name).goto(DENY)
     }
 
-    /// Elements (address, protocol, port).
-    pub(crate) fn exact_set(&self, family: AddressFamily) -> (Name, SetSpec) {
-        let key = [family.data_type(), DataType::InetProto, DataType::InetService];
-        (self.object(format_args!("x{}", family.digit())), SetSpec::plain(&key))
-    }
-
-    /// Addresses that are allowed everything.
-    pub(crate) fn everything_set(&self, family: AddressFamily) -> (Name, SetSpec) {
-        (self.object(format_args!("p{}", family.digit())), SetSpec::plain(&[family.data_type()]))
-    }
-
-    /// Addresses with the profile chain that they are sent to.
-    pub(crate) fn profile_map(&self, family: AddressFamily, orientation: Orientation) -> (Name, SetSpec) {
-        let name = self.object(format_args!("m{}-{}", family.digit(), orientation.letter()));
-        (name, SetSpec::plain(&[family.data_type()]).with_verdicts())
+    /// Where peers of this family stand.
+    pub(crate) fn peer_sets(&self, family: AddressFamily) -> &PeerSets {
+        &self.peer_sets[family as usize]
     }
 
     /// The chain of one profile; its peers still go on to what follows the profile map.

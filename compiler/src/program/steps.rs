@@ -11,7 +11,7 @@
 //! that the profiles go on to.
 
 use super::{
-    FAMILY, Program,
+    FAMILY, PeerSets, Program,
     blocks::{self, Objects},
     ports, stable_hash,
 };
@@ -40,6 +40,17 @@ pub(crate) fn chains(program: &Program, shared: &[Shared], desired: &Desired) ->
     objects
 }
 
+/// The chains of a program that allows nothing.
+pub(crate) fn denial(program: &Program) -> Objects {
+    let mut objects = Objects::default();
+    for family in AddressFamily::BOTH {
+        for orientation in Orientation::BOTH {
+            objects.chains.insert(program.entry(family, orientation), Chain::regular(vec![program.denied()]));
+        }
+    }
+    objects
+}
+
 fn family_chains(
     program: &Program,
     shared: &[Shared],
@@ -56,13 +67,13 @@ fn family_chains(
     if !program.any.is_empty() {
         rules.extend(ports::rules(&Rule::new(), &program.any, port, range_set, &mut objects.sets));
     }
-    let (exact, _) = program.exact_set(family);
-    if filled(&exact) {
-        rules.push(Rule::new().lookup(&[peer, crate::ir::Field::L4Proto, port], &exact));
+    let PeerSets { exact: (exact, _), everything: (everything, _), profiles: maps } =
+        program.peer_sets(family);
+    if filled(exact) {
+        rules.push(Rule::new().lookup(&[peer, crate::ir::Field::L4Proto, port], exact));
     }
-    let (everything, _) = program.everything_set(family);
-    if filled(&everything) {
-        rules.push(Rule::new().lookup(&[peer], &everything));
+    if filled(everything) {
+        rules.push(Rule::new().lookup(&[peer], everything));
     }
     let mut tail = Vec::new();
     for selector in shared {
@@ -92,7 +103,7 @@ fn family_chains(
             let rules = allowed.into_iter().map(Rule::ret).chain([last.clone()]);
             objects.chains.insert(chain, Chain::regular(rules.collect()));
         }
-        rules.push(Rule::new().vmap(peer, &program.profile_map(family, orientation).0));
+        rules.push(Rule::new().vmap(peer, &maps[orientation as usize].0));
         rules.push(last);
     }
     objects.chains.insert(program.entry(family, orientation), Chain::regular(rules));
