@@ -41,10 +41,11 @@ pub(crate) const TEST_ALL: &[Phase] = &[
     Phase { name: "tests", args: &["test", "--workspace", "--no-fail-fast"], env: &[], tests: true },
     // The upstream suite on a real cluster, and that it fails where nobody enforces. `cargo conformance` is an alias.
     Phase { name: "upstream", args: &["conformance", "netpol", "--control"], env: &[], tests: false },
-    // Palisade installed on a real cluster, deleted and applied again, and uninstalled, under traffic.
+    // What policies mean where upstream does not look; and Palisade installed on a real cluster, deleted and applied again, and
+    // uninstalled, under traffic.
     Phase {
         name: "own",
-        args: &["conformance", "own", "--focus", "installed", "--workers", "2"],
+        args: &["conformance", "own", "--focus", "rules", "--focus", "installed", "--workers", "2"],
         env: &[],
         tests: false,
     },
