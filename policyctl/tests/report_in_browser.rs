@@ -99,7 +99,9 @@ fn in_browser(name: &str, html: &str, script: &str) -> Option<Value> {
 
 fn page_of(manifests: &str, title: &str) -> String {
     let snapshot = input::parse("shop.yaml", manifests, None);
-    page::html(&Report::new(&snapshot, title.to_owned()))
+    let mut html = Vec::new();
+    page::write(&Report::new(&snapshot, title.to_owned()), &mut html).expect("memory takes it");
+    String::from_utf8(html).expect("it is UTF-8")
 }
 
 const SHOP: &str = concat!(

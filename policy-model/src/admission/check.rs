@@ -1,10 +1,11 @@
 //! Collects the problems of one object, and checks the metadata that all objects have.
 
 use super::{
+    at::At,
     names,
     problem::{ObjectRef, Problem, Rejection},
 };
-use crate::{field::FieldPath, labels::Labels, object::ObjectKey};
+use crate::{labels::Labels, object::ObjectKey};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ impl Check {
         let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
         let mut check = Self::begin(kind, Some(namespace), metadata);
-        let path = FieldPath::root().field("metadata").field("namespace");
+        let path = At::root().field("metadata").field("namespace");
         check.syntax(&path, namespace, "a namespace's name", names::dns_label);
         let key = ObjectKey::new(namespace, check.object.name.as_str());
         let labels = check.labels(metadata);
@@ -43,7 +44,7 @@ impl Check {
         let object =
             ObjectRef { kind: kind.to_owned(), namespace: namespace.map(str::to_owned), name: name.clone() };
         let mut check = Self { object, problems: Vec::new() };
-        let path = FieldPath::root().field("metadata").field("name");
+        let path = At::root().field("metadata").field("name");
         match (name.is_empty(), &metadata.generate_name) {
             (true, Some(_)) => check
                 .problem(&path, None, "an object with generateName alone has no name yet")
@@ -54,31 +55,32 @@ impl Check {
         check
     }
 
-    fn with_name(mut self, path: &FieldPath, name: &str) -> Self {
+    fn with_name(mut self, path: &At<'_>, name: &str) -> Self {
         self.syntax(path, name, "a name", names::dns_subdomain);
         self
     }
 
     fn labels(&mut self, metadata: &ObjectMeta) -> Labels {
-        let path = FieldPath::root().field("metadata").field("labels");
+        let path = At::root().field("metadata").field("labels");
         metadata.labels.as_ref().map(|labels| self.label_map(&path, labels)).unwrap_or_default()
     }
 
     /// A label's key, in metadata or a selector.
-    pub(super) fn label_key(&mut self, path: &FieldPath, key: &str) {
+    pub(super) fn label_key(&mut self, path: &At<'_>, key: &str) {
         self.syntax(path, key, "a label key", names::qualified_name);
     }
 
     /// A label's value, in metadata or a selector.
-    pub(super) fn label_value(&mut self, path: &FieldPath, value: &str) {
+    pub(super) fn label_value(&mut self, path: &At<'_>, value: &str) {
         self.syntax(path, value, "a label value", names::label_value);
     }
 
     /// Labels, or a map of the same shape such as a Service's selector.
-    pub(super) fn label_map(&mut self, path: &FieldPath, labels: &BTreeMap<String, String>) -> Labels {
+    pub(super) fn label_map(&mut self, path: &At<'_>, labels: &BTreeMap<String, String>) -> Labels {
         for (key, value) in labels {
-            self.label_key(&path.field(key.clone()), key);
-            self.label_value(&path.field(key.clone()), value);
+            let entry = path.field(key);
+            self.label_key(&entry, key);
+            self.label_value(&entry, value);
         }
         labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
@@ -86,7 +88,7 @@ impl Check {
     /// Reports a value that breaks a rule of syntax.
     pub(super) fn syntax(
         &mut self,
-        path: &FieldPath,
+        path: &At<'_>,
         value: &str,
         what: &str,
         rule: fn(&str) -> Result<(), &'static str>,
@@ -99,11 +101,11 @@ impl Check {
     /// Adds a problem; the caller may add help to it.
     pub(super) fn problem(
         &mut self,
-        path: &FieldPath,
+        path: &At<'_>,
         value: Option<String>,
         message: impl Into<String>,
     ) -> Helpable<'_> {
-        let (object, path, message) = (self.object.clone(), path.clone(), message.into());
+        let (object, path, message) = (self.object.clone(), path.to_path(), message.into());
         self.problems.push(Problem { object, path, value, message, help: None });
         Helpable(&mut self.problems)
     }

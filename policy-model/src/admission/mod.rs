@@ -7,6 +7,7 @@
 //! Every function reports all problems of its object, each with its field and value, and converts nothing if there is
 //! one: a policy is enforced as it was written, or not at all.
 
+mod at;
 mod check;
 mod cidr;
 mod names;

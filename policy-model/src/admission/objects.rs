@@ -3,15 +3,13 @@
 //! Source: `core/v1`.
 
 use super::{
+    at::At,
     check::Check,
     cidr,
     pod::{address, protocol},
     problem::Rejection,
 };
-use crate::{
-    field::FieldPath,
-    object::{Namespace, Node, Service, ServicePort, TargetPort},
-};
+use crate::object::{Namespace, Node, Service, ServicePort, TargetPort};
 use ipnet::IpNet;
 use k8s_openapi::{
     api::core::v1::{
@@ -37,7 +35,7 @@ pub fn namespace(object: &ApiNamespace) -> Result<Namespace, Rejection> {
 /// Metadata, addresses or ranges that an API server would refuse.
 pub fn node(object: &ApiNode) -> Result<Node, Rejection> {
     let (mut check, name, _) = Check::cluster_wide("Node", &object.metadata);
-    let path = FieldPath::root().field("status").field("addresses");
+    let path = At::root().field("status").field("addresses");
     let mut addresses = Vec::new();
     let listed = object.status.iter().flat_map(|status| status.addresses.iter().flatten());
     for (index, entry) in listed.enumerate() {
@@ -45,7 +43,7 @@ pub fn node(object: &ApiNode) -> Result<Node, Rejection> {
             addresses.extend(address(&mut check, &path.index(index).field("address"), &entry.address));
         }
     }
-    let path = FieldPath::root().field("spec");
+    let path = At::root().field("spec");
     let mut pod_cidrs: Vec<IpNet> = Vec::new();
     let listed = object.spec.iter().flat_map(|spec| spec.pod_cidrs.iter().flatten()).enumerate();
     let listed = listed.map(|(i, text)| (path.field("podCIDRs").index(i), text));
@@ -70,7 +68,7 @@ pub fn node(object: &ApiNode) -> Result<Node, Rejection> {
 pub fn service(object: &ApiService) -> Result<Service, Rejection> {
     let (mut check, key, _) = Check::namespaced("Service", &object.metadata);
     let spec = object.spec.clone().unwrap_or_default();
-    let path = FieldPath::root().field("spec");
+    let path = At::root().field("spec");
     let selector = spec.selector.filter(|selector| !selector.is_empty());
     let selector = selector.map(|labels| check.label_map(&path.field("selector"), &labels));
 
@@ -96,7 +94,7 @@ pub fn service(object: &ApiService) -> Result<Service, Rejection> {
     check.finish(Service { key, selector, cluster_ips, headless, ports, external_name })
 }
 
-fn service_port(check: &mut Check, path: &FieldPath, port: &ApiServicePort) -> Option<ServicePort> {
+fn service_port(check: &mut Check, path: &At<'_>, port: &ApiServicePort) -> Option<ServicePort> {
     let mut number = |field: &'static str, number: i32| {
         let valid = u16::try_from(number).ok().filter(|number| *number > 0);
         if valid.is_none() {

@@ -2,7 +2,7 @@
 //!
 //! Source: `core/v1` `Pod` and `PodTemplateSpec`.
 
-use super::{check::Check, names, problem::Rejection};
+use super::{at::At, check::Check, names, problem::Rejection};
 use crate::{
     field::FieldPath,
     object::{NamedPort, ObjectKey, Owner, Pod, Protocol},
@@ -21,7 +21,7 @@ use std::net::IpAddr;
 pub fn pod(object: &ApiPod) -> Result<Pod, Rejection> {
     let (mut check, key, labels) = Check::namespaced("Pod", &object.metadata);
     let spec = object.spec.as_ref();
-    let ports = named_ports(&mut check, &FieldPath::root().field("spec"), spec);
+    let ports = named_ports(&mut check, &At::root().field("spec"), spec);
     let ips = object.status.as_ref().map(|status| addresses(&mut check, status)).unwrap_or_default();
     let phase = object.status.as_ref().and_then(|status| status.phase.as_deref());
     let owner = object.metadata.owner_references.iter().flatten().next();
@@ -52,8 +52,10 @@ pub fn pod_template(
     template: &PodTemplateSpec,
 ) -> Result<Pod, Rejection> {
     let (mut check, key, _) = Check::namespaced(kind, metadata);
-    let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
-    let labels = check.label_map(&path.field("metadata").field("labels"), &labels);
+    let path = At::from(path);
+    let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+    let labels_path = path.field("metadata").field("labels");
+    let labels = labels.map(|labels| check.label_map(&labels_path, labels)).unwrap_or_default();
     let spec = template.spec.as_ref();
     let ports = named_ports(&mut check, &path.field("spec"), spec);
     let ObjectKey { name, .. } = &key;
@@ -71,7 +73,7 @@ pub fn pod_template(
 }
 
 /// The named ports of all containers, init and sidecar ones too, sorted and unique.
-fn named_ports(check: &mut Check, path: &FieldPath, spec: Option<&PodSpec>) -> Vec<NamedPort> {
+fn named_ports(check: &mut Check, path: &At<'_>, spec: Option<&PodSpec>) -> Vec<NamedPort> {
     let Some(spec) = spec else { return Vec::new() };
     let init = spec.init_containers.as_deref().unwrap_or_default();
     let mut ports = Vec::new();
@@ -85,7 +87,7 @@ fn named_ports(check: &mut Check, path: &FieldPath, spec: Option<&PodSpec>) -> V
     ports
 }
 
-fn container_ports(check: &mut Check, path: &FieldPath, container: &Container, into: &mut Vec<NamedPort>) {
+fn container_ports(check: &mut Check, path: &At<'_>, container: &Container, into: &mut Vec<NamedPort>) {
     for (index, port) in container.ports.iter().flatten().enumerate() {
         let path = path.field("ports").index(index);
         let number = u16::try_from(port.container_port).ok().filter(|number| *number > 0);
@@ -105,7 +107,7 @@ fn container_ports(check: &mut Check, path: &FieldPath, container: &Container, i
 }
 
 /// A protocol by its name in the API, TCP where it is absent. What is wrong is reported.
-pub(super) fn protocol(check: &mut Check, path: &FieldPath, name: Option<&str>) -> Option<Protocol> {
+pub(super) fn protocol(check: &mut Check, path: &At<'_>, name: Option<&str>) -> Option<Protocol> {
     let Some(name) = name else { return Some(Protocol::default()) };
     let known = Protocol::ALL.into_iter().find(|protocol| protocol.name() == name);
     if known.is_none() {
@@ -117,7 +119,7 @@ pub(super) fn protocol(check: &mut Check, path: &FieldPath, name: Option<&str>) 
 
 /// `status.podIPs`, or `status.podIP` where an old source has that alone: the first address of each family.
 fn addresses(check: &mut Check, status: &PodStatus) -> SmallVec<[IpAddr; 2]> {
-    let path = FieldPath::root().field("status");
+    let path = At::root().field("status");
     let listed = status.pod_ips.iter().flatten().enumerate();
     let listed = listed.map(|(i, ip)| (path.field("podIPs").index(i).field("ip"), ip.ip.as_str()));
     let single = status.pod_ip.iter().map(|ip| (path.field("podIP"), ip.as_str()));
@@ -133,7 +135,7 @@ fn addresses(check: &mut Check, status: &PodStatus) -> SmallVec<[IpAddr; 2]> {
 }
 
 /// An address. What is wrong is reported.
-pub(super) fn address(check: &mut Check, path: &FieldPath, text: &str) -> Option<IpAddr> {
+pub(super) fn address(check: &mut Check, path: &At<'_>, text: &str) -> Option<IpAddr> {
     let address = text.parse().ok();
     if address.is_none() {
         check.problem(path, Some(text.to_owned()), format!("\"{text}\" is not an IP address"));

@@ -3,10 +3,10 @@
 //! Source: `networking.k8s.io/v1` `NetworkPolicy`, its field documentation and defaulting.
 
 use super::{
-    check::Check, cidr, names, pod::protocol as protocol_named, problem::Rejection, selector::selector,
+    at::At, check::Check, cidr, names, pod::protocol as protocol_named, problem::Rejection,
+    selector::selector,
 };
 use crate::{
-    field::FieldPath,
     policy::{NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
     selector::Selector,
 };
@@ -40,7 +40,7 @@ fn convert(object: &ApiPolicy, strict: bool) -> Result<NetworkPolicy, Rejection>
     let mut converter = Converter { check, strict };
     let empty = NetworkPolicySpec::default();
     let spec = object.spec.as_ref().unwrap_or(&empty);
-    let path = FieldPath::root().field("spec");
+    let path = At::root().field("spec");
     let pod_selector = converter.selector(&path.field("podSelector"), spec.pod_selector.as_ref());
 
     // Both lists are checked whole even where policyTypes leaves one out.
@@ -69,7 +69,7 @@ impl Converter {
     /// A selector that is absent where the API has no pointer is an empty one: everything.
     fn selector(
         &mut self,
-        path: &FieldPath,
+        path: &At<'_>,
         from: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector>,
     ) -> Selector {
         from.map_or_else(Selector::everything, |from| selector(&mut self.check, path, from, self.strict))
@@ -77,7 +77,7 @@ impl Converter {
 
     fn rules<'a>(
         &mut self,
-        path: &FieldPath,
+        path: &At<'_>,
         peers_field: &'static str,
         rules: impl Iterator<Item = (&'a Option<Vec<NetworkPolicyPeer>>, &'a Option<Vec<NetworkPolicyPort>>)>,
     ) -> Vec<Rule> {
@@ -94,7 +94,7 @@ impl Converter {
         converted
     }
 
-    fn peer(&mut self, path: &FieldPath, peer: &NetworkPolicyPeer) -> Option<Peer> {
+    fn peer(&mut self, path: &At<'_>, peer: &NetworkPolicyPeer) -> Option<Peer> {
         let NetworkPolicyPeer { ip_block, namespace_selector, pod_selector } = peer;
         let has_selector = namespace_selector.is_some() || pod_selector.is_some();
         match ip_block {
@@ -122,7 +122,7 @@ impl Converter {
         }
     }
 
-    fn ip_block(&mut self, path: &FieldPath, block: &IPBlock) -> Option<Peer> {
+    fn ip_block(&mut self, path: &At<'_>, block: &IPBlock) -> Option<Peer> {
         let cidr = self.cidr(&path.field("cidr"), &block.cidr);
         let mut except = Vec::new();
         for (index, text) in block.except.iter().flatten().enumerate() {
@@ -141,7 +141,7 @@ impl Converter {
         Some(Peer::IpBlock { cidr: cidr?, except })
     }
 
-    fn cidr(&mut self, path: &FieldPath, text: &str) -> Option<IpNet> {
+    fn cidr(&mut self, path: &At<'_>, text: &str) -> Option<IpNet> {
         if text.is_empty() {
             self.check.problem(path, None, "the block is missing").help("write it as 10.0.0.0/8 or fd00::/8");
             return None;
@@ -166,7 +166,7 @@ impl Converter {
         }
     }
 
-    fn port(&mut self, path: &FieldPath, port: &NetworkPolicyPort) -> Option<PolicyPort> {
+    fn port(&mut self, path: &At<'_>, port: &NetworkPolicyPort) -> Option<PolicyPort> {
         let NetworkPolicyPort { end_port, port, protocol } = port;
         let protocol = protocol_named(&mut self.check, &path.field("protocol"), protocol.as_deref());
         let port = match port {
@@ -187,7 +187,7 @@ impl Converter {
         Some(PolicyPort { protocol: protocol?, port: port? })
     }
 
-    fn range(&mut self, path: &FieldPath, port: i32, end_port: Option<i32>) -> Option<PortMatch> {
+    fn range(&mut self, path: &At<'_>, port: i32, end_port: Option<i32>) -> Option<PortMatch> {
         let first = self.number(&path.field("port"), port);
         let path = path.field("endPort");
         let last = match end_port {
@@ -204,7 +204,7 @@ impl Converter {
         Some(PortMatch::Range(first?, last?))
     }
 
-    fn number(&mut self, path: &FieldPath, number: i32) -> Option<u16> {
+    fn number(&mut self, path: &At<'_>, number: i32) -> Option<u16> {
         let valid = u16::try_from(number).ok().filter(|number| *number > 0);
         if valid.is_none() {
             let message = format!("{number} is not a port number");
@@ -213,7 +213,7 @@ impl Converter {
         valid
     }
 
-    fn without_end_port(&mut self, path: &FieldPath, end_port: Option<i32>, with: &str) -> bool {
+    fn without_end_port(&mut self, path: &At<'_>, end_port: Option<i32>, with: &str) -> bool {
         if let Some(end) = end_port {
             let message = format!("endPort {end} cannot stand with {with}");
             let problem = self.check.problem(&path.field("endPort"), Some(end.to_string()), message);
@@ -222,7 +222,7 @@ impl Converter {
         end_port.is_none()
     }
 
-    fn policy_types(&mut self, path: &FieldPath, types: &[String]) {
+    fn policy_types(&mut self, path: &At<'_>, types: &[String]) {
         if types.len() > 2 {
             let message = format!("there are {} policy types", types.len());
             self.check

@@ -2,27 +2,19 @@
 //!
 //! Source: `metav1.LabelSelector`.
 
-use super::check::Check;
-use crate::{
-    field::FieldPath,
-    selector::{Requirement, Selector},
-};
+use super::{at::At, check::Check};
+use crate::selector::{Requirement, Selector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use std::sync::Arc;
 
 const OPERATORS: &str = "In, NotIn, Exists or DoesNotExist";
 
 /// A selector in normal form. What is wrong is reported and left out.
-pub(super) fn selector(
-    check: &mut Check,
-    path: &FieldPath,
-    selector: &LabelSelector,
-    strict: bool,
-) -> Selector {
+pub(super) fn selector(check: &mut Check, path: &At<'_>, selector: &LabelSelector, strict: bool) -> Selector {
     let mut requirements = Vec::new();
     let labels = path.field("matchLabels");
     for (key, value) in selector.match_labels.iter().flatten() {
-        let entry = labels.field(key.clone());
+        let entry = labels.field(key);
         check.label_key(&entry, key);
         if strict {
             check.label_value(&entry, value);
@@ -38,7 +30,7 @@ pub(super) fn selector(
 
 fn requirement(
     check: &mut Check,
-    path: &FieldPath,
+    path: &At<'_>,
     expression: &LabelSelectorRequirement,
     strict: bool,
 ) -> Option<Requirement> {

@@ -23,7 +23,7 @@ pub struct Cluster {
     pods: BTreeMap<ObjectKey, Arc<Pod>>,
     nodes: BTreeMap<Arc<str>, Node>,
     services: BTreeMap<ObjectKey, Service>,
-    policies: BTreeMap<ObjectKey, NetworkPolicy>,
+    policies: BTreeMap<ObjectKey, Arc<NetworkPolicy>>,
     /// The policed pods that hold an address, so that an address is resolved without a walk over every pod.
     claims: BTreeMap<IpAddr, BTreeMap<ObjectKey, Arc<Pod>>>,
 }
@@ -57,7 +57,7 @@ impl Cluster {
         let nodes = self.nodes.values().cloned().map(Change::Node);
         let pods = self.pods().cloned().map(Change::Pod);
         let services = self.services.values().cloned().map(Change::Service);
-        let policies = self.policies.values().cloned().map(Change::Policy);
+        let policies = self.policies().cloned().map(Change::Policy);
         namespaces.chain(nodes).chain(pods).chain(services).chain(policies)
     }
 
@@ -118,7 +118,7 @@ impl Cluster {
 
     /// Adds a policy or replaces the one of this key.
     pub fn insert_policy(&mut self, policy: NetworkPolicy) {
-        self.policies.insert(policy.key.clone(), policy);
+        self.policies.insert(policy.key.clone(), Arc::new(policy));
     }
 
     /// Takes a policy out, if it is there.
@@ -147,7 +147,7 @@ impl Cluster {
     /// The policy of this key.
     #[must_use]
     pub fn policy(&self, key: &ObjectKey) -> Option<&NetworkPolicy> {
-        self.policies.get(key)
+        self.policies.get(key).map(AsRef::as_ref)
     }
 
     /// The namespace as it is defined; `None` although pods use it if nobody defines it.
@@ -199,13 +199,14 @@ impl Cluster {
 
     /// Every policy, ordered by key.
     pub fn policies(&self) -> impl ExactSizeIterator<Item = &NetworkPolicy> {
-        self.policies.values()
+        self.policies.values().map(AsRef::as_ref)
     }
 
     /// The policies of one namespace, ordered by name.
     pub fn policies_in<'a>(&'a self, namespace: &'a Arc<str>) -> impl Iterator<Item = &'a NetworkPolicy> {
         let first = ObjectKey { namespace: namespace.clone(), name: Arc::from("") };
-        self.policies.range(first..).map(|(_, p)| p).take_while(move |p| p.key.namespace == *namespace)
+        let policies = self.policies.range(first..).map(|(_, policy)| &**policy);
+        policies.take_while(move |policy| policy.key.namespace == *namespace)
     }
 
     /// The policed pods that hold an address, ordered by key. More than one is a fault of the cluster.

@@ -273,10 +273,9 @@ fn convert(node: &Node<'_>, kind: &str) -> Result<Object, Refused> {
 }
 
 fn workload(node: &Node<'_>, kind: &str, template: &[&'static str]) -> Result<Workload, Refused> {
-    let metadata: ObjectMeta =
-        typed(node.get("metadata").map(AsRef::as_ref), &FieldPath::root().field("metadata"))?;
+    let metadata: ObjectMeta = typed(node.get("metadata"), &FieldPath::root().field("metadata"))?;
     let path = template.iter().fold(FieldPath::root(), |path, step| path.field(*step));
-    let template = template.iter().try_fold(node, |node, step| node.get(step).map(AsRef::as_ref));
+    let template = template.iter().try_fold(node, |node, step| node.get(step));
     let template: PodTemplateSpec = typed(template, &path)?;
     let pod = admission::pod_template(kind, &metadata, &path, &template)?;
     Ok(Workload { kind: kind.into(), pod })

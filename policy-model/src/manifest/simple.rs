@@ -9,14 +9,14 @@ use super::{
     tree::{Node, OpenMap, Places, absent, key_text, limits, list_node, scalar_node},
 };
 use granit_parser::ScalarStyle;
-use std::{borrow::Cow, rc::Rc};
+use std::borrow::Cow;
 
 /// What a document is.
 #[derive(Debug)]
 pub(super) enum Simple<'t> {
     /// Nothing but comments.
     Empty,
-    Document(Rc<Node<'t>>),
+    Document(Node<'t>),
 }
 
 /// Reads the text of one document; `None` if it takes the general parser.
@@ -67,8 +67,8 @@ struct Word<'t> {
 }
 
 impl<'t> Word<'t> {
-    fn node(self) -> Option<Rc<Node<'t>>> {
-        scalar_node(Cow::Borrowed(self.text), self.style, None, self.at).ok().map(Rc::new)
+    fn node(self) -> Option<Node<'t>> {
+        scalar_node(Cow::Borrowed(self.text), self.style, None, self.at).ok()
     }
 
     fn key(self) -> Option<Cow<'t, str>> {
@@ -170,7 +170,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// A block list or map that begins here. Ends at the next line that is not its own.
-    fn block(&mut self) -> Option<Rc<Node<'t>>> {
+    fn block(&mut self) -> Option<Node<'t>> {
         if self.is_entry() {
             self.deeper(|reader| reader.block_list(false))
         } else {
@@ -178,7 +178,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn block_map(&mut self) -> Option<Rc<Node<'t>>> {
+    fn block_map(&mut self) -> Option<Node<'t>> {
         let indent = self.column();
         let begin = self.mark(self.at, self.at);
         let mut map = OpenMap::default();
@@ -200,20 +200,20 @@ impl<'t> Reader<'t, '_> {
                         true if self.column() == indent && self.is_entry() => {
                             self.deeper(|reader| reader.block_list(true))?
                         }
-                        _ => Rc::new(absent(colon)),
+                        _ => absent(colon),
                     }
                 }
             };
             map.insert(key, at, value);
             if !self.is_next(indent)? {
-                return Some(Rc::new(map.close(begin)));
+                return Some(map.close(begin));
             }
         }
     }
 
     /// Where the general parser says that the list and its empty entries are is behind the dash, and not at it, but for a list
     /// that is deeper than the map around it.
-    fn block_list(&mut self, as_deep_as_map: bool) -> Option<Rc<Node<'t>>> {
+    fn block_list(&mut self, as_deep_as_map: bool) -> Option<Node<'t>> {
         let indent = self.column();
         let mut begin = self.mark(self.at, self.at);
         let mut items = Vec::new();
@@ -230,7 +230,7 @@ impl<'t> Reader<'t, '_> {
                     self.skip_line();
                     match self.content() && self.column() > indent {
                         true => self.block()?,
-                        false => Rc::new(absent(behind_dash)),
+                        false => absent(behind_dash),
                     }
                 }
                 _ if self.is_entry() || self.is_key()? => self.block()?,
@@ -238,7 +238,7 @@ impl<'t> Reader<'t, '_> {
             };
             items.push(item);
             if !(self.is_next(indent)? && self.is_entry()) {
-                return Some(Rc::new(list_node(items, begin)));
+                return Some(list_node(items, begin));
             }
         }
     }
@@ -265,7 +265,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// A value that ends on this line. The next line goes on with it if it is deeper than `indent`.
-    fn on_line(&mut self, indent: usize) -> Option<Rc<Node<'t>>> {
+    fn on_line(&mut self, indent: usize) -> Option<Node<'t>> {
         let value = match self.peek() {
             b'{' | b'[' => self.flow(false)?,
             _ => self.word(false)?.node()?,
@@ -276,7 +276,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// A flow list or map that begins here.
-    fn flow(&mut self, many_lines: bool) -> Option<Rc<Node<'t>>> {
+    fn flow(&mut self, many_lines: bool) -> Option<Node<'t>> {
         let begin = self.mark(self.at, self.at + 1);
         let is_map = self.peek() == b'{';
         self.at += 1;
@@ -286,13 +286,13 @@ impl<'t> Reader<'t, '_> {
         })
     }
 
-    fn flow_map(&mut self, begin: Mark, many_lines: bool) -> Option<Rc<Node<'t>>> {
+    fn flow_map(&mut self, begin: Mark, many_lines: bool) -> Option<Node<'t>> {
         let mut map = OpenMap::default();
         loop {
             self.flow_space(many_lines);
             if self.peek() == b'}' {
                 self.at += 1;
-                return Some(Rc::new(map.close(begin)));
+                return Some(map.close(begin));
             }
             let word = self.word(true)?;
             let (at, is_quoted, key) = (word.at, word.style != ScalarStyle::Plain, word.key()?);
@@ -307,20 +307,20 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn flow_list(&mut self, begin: Mark, many_lines: bool) -> Option<Rc<Node<'t>>> {
+    fn flow_list(&mut self, begin: Mark, many_lines: bool) -> Option<Node<'t>> {
         let mut items = Vec::new();
         loop {
             self.flow_space(many_lines);
             if self.peek() == b']' {
                 self.at += 1;
-                return Some(Rc::new(list_node(items, begin)));
+                return Some(list_node(items, begin));
             }
             items.push(self.in_flow(many_lines)?);
             self.flow_end(b']', many_lines)?;
         }
     }
 
-    fn in_flow(&mut self, many_lines: bool) -> Option<Rc<Node<'t>>> {
+    fn in_flow(&mut self, many_lines: bool) -> Option<Node<'t>> {
         match self.peek() {
             b'{' | b'[' => self.flow(many_lines),
             _ => self.word(true)?.node(),

@@ -32,8 +32,9 @@ pub(super) struct Fault {
     pub(super) help: Option<String>,
 }
 
-/// A value with its place. Texts are those of the document wherever it has them as they are.
-#[derive(Debug)]
+/// A value with its place. Texts are those of the document wherever it has them as they are, and what an alias stands for is
+/// shared with it, so that a copy is cheap.
+#[derive(Clone, Debug)]
 pub(super) struct Node<'t> {
     pub(super) data: Data<'t>,
     /// A scalar's own text; where a list or map begins.
@@ -44,12 +45,12 @@ pub(super) struct Node<'t> {
     pub(super) is_faulty: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Data<'t> {
     /// With the text as written.
     Scalar(Scalar, Cow<'t, str>),
-    List(Vec<Rc<Node<'t>>>),
-    Map(Map<'t>),
+    List(Rc<Vec<Node<'t>>>),
+    Map(Rc<Map<'t>>),
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +65,7 @@ pub(super) struct Map<'t> {
 pub(super) struct Entry<'t> {
     pub(super) key: Cow<'t, str>,
     pub(super) at: Mark,
-    pub(super) value: Rc<Node<'t>>,
+    pub(super) value: Node<'t>,
 }
 
 impl<'t> Node<'t> {
@@ -75,7 +76,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    pub(super) fn as_list(&self) -> Option<&[Rc<Self>]> {
+    pub(super) fn as_list(&self) -> Option<&[Self]> {
         match &self.data {
             Data::List(items) => Some(items),
             _ => None,
@@ -95,7 +96,7 @@ impl<'t> Node<'t> {
     }
 
     /// The value of a map's key.
-    pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
         self.as_map()?.get(key).map(|entry| &entry.value)
     }
 }
@@ -107,7 +108,7 @@ impl<'t> Map<'t> {
 }
 
 /// Hands over every document of a part of a text that is not empty, broken ones as what is wrong with them.
-pub(super) fn documents<'t>(text: &'t str, part: &Part, mut each: impl FnMut(Result<Rc<Node<'t>>, Fault>)) {
+pub(super) fn documents<'t>(text: &'t str, part: &Part, mut each: impl FnMut(Result<Node<'t>, Fault>)) {
     if part.bytes.len() > limits::BYTES {
         let message =
             format!("the text has {} bytes, which is more than {}", part.bytes.len(), limits::BYTES);
@@ -137,7 +138,7 @@ fn of_template(fault: Fault) -> Fault {
 }
 
 /// The documents of a text by the general parser.
-fn general<'t>(text: &'t str, places: Places<'_>, mut each: impl FnMut(Result<Rc<Node<'t>>, Fault>)) {
+fn general<'t>(text: &'t str, places: Places<'_>, mut each: impl FnMut(Result<Node<'t>, Fault>)) {
     let mut parser = Parser::new_from_str(text);
     loop {
         match Builder::new(places).document(&mut parser) {
@@ -191,9 +192,9 @@ impl Places<'_> {
 struct Builder<'t, 'p> {
     places: Places<'p>,
     open: Vec<Open<'t>>,
-    anchors: HashMap<usize, Rc<Node<'t>>>,
+    anchors: HashMap<usize, Node<'t>>,
     aliased: usize,
-    root: Option<Rc<Node<'t>>>,
+    root: Option<Node<'t>>,
 }
 
 /// A list or map that has not ended.
@@ -204,7 +205,7 @@ struct Open<'t> {
 }
 
 enum OpenData<'t> {
-    List(Vec<Rc<Node<'t>>>),
+    List(Vec<Node<'t>>),
     Map(OpenMap<'t>),
 }
 
@@ -216,7 +217,7 @@ pub(super) struct OpenMap<'t> {
     /// The keys, once they are too many to look through.
     seen: HashSet<Cow<'t, str>>,
     /// What is merged in.
-    merges: Vec<(Mark, Rc<Node<'t>>)>,
+    merges: Vec<(Mark, Node<'t>)>,
 }
 
 /// How many keys are looked through one by one.
@@ -231,16 +232,16 @@ impl<'t, 'p> Builder<'t, 'p> {
     fn document(
         mut self,
         parser: &mut impl Iterator<Item = Result<(Event<'t>, Span), ScanError>>,
-    ) -> Result<Option<Rc<Node<'t>>>, Fault> {
+    ) -> Result<Option<Node<'t>>, Fault> {
         for event in parser {
             let (event, span) = event.map_err(|error| self.places.syntax(&error))?;
             let at = self.places.mark(&span);
             match event {
                 Event::StreamEnd => return Ok(None),
-                Event::DocumentEnd => return Ok(Some(self.root.unwrap_or_else(|| Rc::new(null(at))))),
+                Event::DocumentEnd => return Ok(Some(self.root.unwrap_or_else(|| null(at)))),
                 Event::Scalar(text, style, anchor, tag) => {
                     let is_merge = style == ScalarStyle::Plain && text == "<<";
-                    let node = Rc::new(scalar_node(text, style, tag.as_deref(), at)?);
+                    let node = scalar_node(text, style, tag.as_deref(), at)?;
                     self.put(node, anchor, at, is_merge)?;
                 }
                 Event::Alias(id) => self.alias(id, at)?,
@@ -279,7 +280,7 @@ impl<'t, 'p> Builder<'t, 'p> {
             OpenData::List(items) => list_node(items, at),
             OpenData::Map(open) => open.close(at),
         };
-        self.put(Rc::new(node), anchor, at, false)
+        self.put(node, anchor, at, false)
     }
 
     fn alias(&mut self, id: usize, at: Mark) -> Result<(), Fault> {
@@ -295,7 +296,7 @@ impl<'t, 'p> Builder<'t, 'p> {
     }
 
     /// Puts a value where the innermost open list or map wants one, or makes it the document.
-    fn put(&mut self, node: Rc<Node<'t>>, anchor: usize, at: Mark, is_merge: bool) -> Result<(), Fault> {
+    fn put(&mut self, node: Node<'t>, anchor: usize, at: Mark, is_merge: bool) -> Result<(), Fault> {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -314,7 +315,7 @@ impl<'t, 'p> Builder<'t, 'p> {
 
 impl<'t> OpenMap<'t> {
     /// The next entry.
-    pub(super) fn insert(&mut self, key: Cow<'t, str>, at: Mark, value: Rc<Node<'t>>) {
+    pub(super) fn insert(&mut self, key: Cow<'t, str>, at: Mark, value: Node<'t>) {
         if self.has(&key) {
             let message = format!("the key {key} is there twice");
             let first = self.map.get(&key).map(|first| first.at.line).unwrap_or_default();
@@ -360,14 +361,14 @@ impl<'t> OpenMap<'t> {
         let is_faulty = !self.map.faults.is_empty() || values().any(|value| value.is_faulty);
         // A block map has no bracket to point at, but its first key stands where it begins.
         let first = self.map.entries.first().map(|entry| entry.at).filter(|first| first.start == at.start);
-        Node { data: Data::Map(self.map), at: first.unwrap_or(at), size, is_faulty }
+        Node { data: Data::Map(Rc::new(self.map)), at: first.unwrap_or(at), size, is_faulty }
     }
 }
 
-pub(super) fn list_node<'t>(items: Vec<Rc<Node<'t>>>, at: Mark) -> Node<'t> {
+pub(super) fn list_node<'t>(items: Vec<Node<'t>>, at: Mark) -> Node<'t> {
     let size = items.iter().map(|item| item.size).sum::<usize>() + 1;
     let is_faulty = items.iter().any(|item| item.is_faulty);
-    Node { data: Data::List(items), at, size, is_faulty }
+    Node { data: Data::List(Rc::new(items)), at, size, is_faulty }
 }
 
 /// A value that is not there, as the general parser has it.

@@ -15,7 +15,7 @@ use k8s_openapi::serde::{
     },
     forward_to_deserialize_any,
 };
-use std::{fmt, rc::Rc, slice};
+use std::{fmt, slice};
 
 /// A value that is not of the type that is wanted.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
 }
 
 struct Items<'n> {
-    rest: slice::Iter<'n, Rc<Node<'n>>>,
+    rest: slice::Iter<'n, Node<'n>>,
     index: usize,
 }
 

@@ -42,7 +42,7 @@ pub(super) fn run(session: &Session, args: &ReportArgs, out: &mut dyn Write) -> 
     let source = || session.live.as_ref().map_or_else(paths, |live| live.connection.name().to_owned());
     let report = Report::new(&session.snapshot, args.title.clone().unwrap_or_else(source));
     match args.output {
-        Format::Html => out.write_all(page::html(&report).as_bytes())?,
+        Format::Html => page::write(&report, out)?,
         Format::Dot => out.write_all(graph::dot(&report).as_bytes())?,
         Format::Svg => out.write_all(graph::svg(&Graph::new(&report)).as_bytes())?,
     }

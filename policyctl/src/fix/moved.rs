@@ -8,12 +8,16 @@ use crate::{
 use policy_model::{
     cluster::Cluster,
     object::{ObjectKey, Pod},
-    policy::{Direction, NetworkPolicy, Rule},
+    policy::{Direction, NetworkPolicy, Peer, Rule},
     portset::PortSet,
     reach::AddressRange,
     verdict::Endpoint,
 };
-use std::{cell::OnceCell, collections::BTreeMap, net::IpAddr};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// A pair between which something else may pass than before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +78,8 @@ pub(super) struct Others<'a> {
     list: Vec<Other<'a>>,
     /// Their places.
     everybody: Vec<usize>,
+    /// The places of those that have a policed pod of a namespace at one of their addresses.
+    by_namespace: BTreeMap<&'a str, Vec<usize>>,
     ipv6: bool,
 }
 
@@ -95,7 +101,48 @@ impl<'a> Others<'a> {
             Other { pod, addresses, parties }
         };
         let list: Vec<Other<'a>> = cluster.pods().filter(|pod| !pod.terminal).map(other).collect();
-        Self { everybody: (0..list.len()).collect(), list, ipv6: speaks_ipv6(cluster) }
+        let mut by_namespace: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, other) in list.iter().enumerate() {
+            for pod in other.parties.iter().flat_map(|party| &party.pods) {
+                let places = by_namespace.entry(&pod.key.namespace).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        Self { everybody: (0..list.len()).collect(), by_namespace, list, ipv6: speaks_ipv6(cluster) }
+    }
+
+    fn in_namespace(&self, namespace: &str) -> &[usize] {
+        self.by_namespace.get(namespace).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Those that one of the rules is about, in order.
+    fn concerned(&self, cluster: &Cluster, rules: &[(ObjectKey, Rule)]) -> Vec<usize> {
+        let mut concerned = BTreeSet::new();
+        for (policy, rule) in rules {
+            if rule.peers.is_empty() {
+                return self.everybody.clone();
+            }
+            for peer in &rule.peers {
+                let is_peer = |other: &Other<'_>| {
+                    other.parties.iter().any(|party| connect::is_peer(cluster, policy, peer, party))
+                };
+                let mut add = |places: &[usize]| {
+                    concerned.extend(places.iter().copied().filter(|place| is_peer(&self.list[*place])));
+                };
+                match peer {
+                    Peer::IpBlock { .. } => add(&self.everybody),
+                    Peer::Pods { namespaces: None, .. } => add(self.in_namespace(&policy.namespace)),
+                    Peer::Pods { namespaces: Some(selector), .. } => {
+                        let is_selected = |name: &str| selector.matches(&cluster.namespace_labels(name));
+                        let selected = self.by_namespace.iter().filter(|(name, _)| is_selected(name));
+                        selected.for_each(|(_, places)| add(places));
+                    }
+                }
+            }
+        }
+        concerned.into_iter().collect()
     }
 }
 
@@ -138,7 +185,10 @@ impl Comparison<'_> {
                 let together = other.parties.iter().flat_map(|party| &party.pods);
                 other.pod.is_policed() && together.copied().any(is_selected)
             };
-            for subject in self.others.list.iter().filter(is_subject) {
+            let namespaces: BTreeSet<&str> = versions.iter().map(|policy| &*policy.key.namespace).collect();
+            let within = namespaces.iter().flat_map(|namespace| self.others.in_namespace(namespace));
+            let within: BTreeSet<usize> = within.copied().collect();
+            for subject in within.iter().map(|place| &self.others.list[*place]).filter(is_subject) {
                 side.of_pod(subject, &mut found)?;
             }
         }
@@ -234,7 +284,6 @@ impl Side<'_> {
             .collect();
         let is_isolated_as_before = versions.iter().all(|v| v.before.is_isolated() == v.after.is_isolated());
         // Who is a peer of no rule that differs gets the same answer, unless isolation itself begins or ends.
-        // Who is a peer of no rule that differs gets the same answer, unless isolation itself begins or ends.
         let concerned = if is_isolated_as_before { self.concerned() } else { &others.everybody };
         for other in concerned.iter().map(|place| &others.list[*place]) {
             if other.pod.key == subject.pod.key {
@@ -253,18 +302,7 @@ impl Side<'_> {
     }
 
     fn concerned(&self) -> &[usize] {
-        self.concerned.get_or_init(|| {
-            let others = self.of.others.list.iter().enumerate();
-            let is_concerned = |other: &Other<'_>| other.parties.iter().any(|party| self.is_concerned(party));
-            others.filter(|(_, other)| is_concerned(other)).map(|(place, _)| place).collect()
-        })
-    }
-
-    fn is_concerned(&self, other: &Party<'_>) -> bool {
-        self.differing.iter().any(|(policy, rule)| {
-            let is_peer = |peer| connect::is_peer(self.of.before, policy, peer, other);
-            rule.peers.is_empty() || rule.peers.iter().any(is_peer)
-        })
+        self.concerned.get_or_init(|| self.of.others.concerned(self.of.before, &self.differing))
     }
 
     /// Addresses outside, cut where a policy of the subject cuts them.
