@@ -130,15 +130,18 @@ fn wait_until(what: &str, is: impl Fn() -> bool) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// Sends until the end, from a new port each time.
+/// Sends until the end, from a new port each time: in their order, so that none comes again while conntrack remembers it (30 s for a
+/// datagram and its answer; a round of all ports takes two minutes). An engine may let pass what belongs to a flow that is remembered.
 fn ask(way: &Way, answered: &Answered, end: &AtomicBool) -> Result<(), ClusterError> {
     let any =
         if way.server.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
     let mut open: VecDeque<(UdpSocket, Instant)> = VecDeque::new();
     let mut next = Instant::now();
-    while !end.load(Ordering::Relaxed) {
-        let error = || ClusterError::io("a client's socket");
-        let socket = UdpSocket::bind(SocketAddr::from((any, 0))).map_err(error())?;
+    // All but those that need a right.
+    let ports = (1024..=u16::MAX).cycle();
+    for port in ports.take_while(|_| !end.load(Ordering::Relaxed)) {
+        let error = || ClusterError::io(format!("a client's socket at port {port}"));
+        let socket = UdpSocket::bind(SocketAddr::from((any, port))).map_err(error())?;
         socket.set_nonblocking(true).map_err(error())?;
         let sent = Instant::now();
         // A refusal may come at once, and is none of an answer.
