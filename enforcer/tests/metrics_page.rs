@@ -26,7 +26,7 @@ fn filled() -> Metrics {
     metrics.count_event("written");
     metrics.count_report_failure("events");
     metrics.set_fact(Fact::KubeProxy, Mark::Fail);
-    metrics.set_state(3, &compiler::Stats::default(), 0);
+    metrics.set_state(3, &compiler::Stats::default(), 0, 0);
     metrics.set_dropped(&counters(&["denied", "in-00ff", "out-00ff", ODD]));
     metrics
 }

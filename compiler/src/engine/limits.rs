@@ -3,7 +3,7 @@
 //! What policies list is counted before anything is made of it, so that saying no is cheap. Only the elements that come of
 //! selectors depend on the cluster: they are counted when a selector's members or a program's selectors change.
 
-use super::{Compiler, PodKey, PolicyState};
+use super::{Compiler, Local, PodKey, PolicyState};
 use crate::{
     config::Listed,
     index::Symbol,
@@ -239,7 +239,25 @@ impl Compiler {
         program.peers.iter().filter_map(of_selector).sum()
     }
 
-    /// Local pods that are denied, each direction by itself, since their policies ask for more than they may.
+    /// Who is denied, since their policies ask for more than they may, without why: each pod's directions by themselves.
+    #[must_use]
+    pub fn beyond_limits(&self) -> BTreeSet<(ObjectKey, Direction)> {
+        let mut all = BTreeSet::new();
+        for (&key, local) in &self.locals {
+            for direction in Direction::BOTH.into_iter().filter(|direction| self.is_beyond(local, *direction))
+            {
+                all.insert((self.object_key(key), direction));
+            }
+        }
+        all
+    }
+
+    fn is_beyond(&self, local: &Local, direction: Direction) -> bool {
+        let at = direction as usize;
+        local.denied[at].is_some() || local.programs[at].is_some_and(|id| self.wide.contains(&id))
+    }
+
+    /// [`Self::beyond_limits`] with why. With many policies it takes a while.
     #[must_use]
     pub fn excesses(&self) -> Vec<Excess> {
         let mut all = Vec::new();

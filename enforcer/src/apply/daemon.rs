@@ -3,6 +3,7 @@
 use super::{
     engine::{Engine, Outcome},
     input::{Input, Question},
+    limited::Limited,
     schedule::{Due, Schedule},
     telling::Telling,
 };
@@ -50,6 +51,7 @@ pub struct Daemon<B> {
     schedule: Schedule,
     metrics: Arc<Metrics>,
     telling: Telling,
+    limited: Limited,
     batch: Batch,
     conflicts: Vec<(IpAddr, Vec<ObjectKey>)>,
 }
@@ -97,6 +99,7 @@ impl<B: Backend> Daemon<B> {
             schedule: Schedule::new(Instant::now()),
             metrics,
             telling: Telling::default(),
+            limited: Limited::default(),
             batch: Batch::default(),
             conflicts: Vec::new(),
         }
@@ -224,7 +227,7 @@ impl<B: Backend> Daemon<B> {
                 self.take_host(update, seen);
             }
             Input::PoliciesAt(version) => {
-                let in_force = self.is_idle() && self.engine.is_healthy() && !self.provisional;
+                let in_force = self.is_idle() && self.engine.is_up_to_date() && !self.provisional;
                 self.telling.policies_at(version, in_force);
             }
             Input::Foreign => self.schedule.foreign(Instant::now()),
@@ -327,11 +330,19 @@ impl<B: Backend> Daemon<B> {
         let span = if batch.events > 0 { batch.span.clone() } else { self.span() };
         let _entered = span.enter();
         let result = match due {
-            Due::Commit | Due::Settle => self.engine.commit(),
+            Due::Commit | Due::Settle => self.engine.commit_at(self.schedule.pace(begin)),
             Due::Retry => self.engine.retry(),
             Due::Verify => self.engine.verify(),
         };
         self.finish(due, begin, &result);
+        if due != Due::Verify {
+            let compiler = self.engine.compiler();
+            let (heavy, waiting) = (compiler.was_heavy(), compiler.is_waiting());
+            self.schedule.paced(Instant::now(), begin.elapsed(), heavy, waiting);
+            if waiting {
+                debug!("pods whose policies ask for much are decided in commits that follow");
+            }
+        }
         match result {
             Ok(Outcome::Committed { ops, took }) => {
                 let revision = self.engine.revision();
@@ -376,12 +387,15 @@ impl<B: Backend> Daemon<B> {
         }
         self.tell_state(result);
         let stats = self.engine.compiler().stats();
-        self.metrics.set_state(self.engine.revision(), &stats, self.engine.quarantined_pods().len());
+        let beyond = self.limited.count();
+        self.metrics.set_state(self.engine.revision(), &stats, self.engine.quarantined_pods().len(), beyond);
         self.metrics.set_totals(&self.engine.totals());
         debug!(whole = ?begin.elapsed(), "commit done");
     }
 
     fn tell_state(&mut self, result: &Result<Outcome, Error>) {
+        let limited = self.limited.now(self.engine.compiler());
+        limited.into_iter().for_each(|event| self.telling.tell(event));
         let denied = self.engine.quarantined_pods();
         let error = match result {
             Err(error) => Some(error.to_string()),
@@ -389,14 +403,14 @@ impl<B: Backend> Daemon<B> {
                 let pods: Vec<&str> = denied.iter().map(String::as_str).collect();
                 Some(format!("the kernel refuses objects of {}: they are denied", pods.join(", ")))
             }
-            Ok(_) => None,
+            Ok(_) => self.limited.summary(),
         };
         let state = match () {
             () if self.provisional => State::Starting,
             () if self.engine.is_healthy() => State::Live,
             () => State::Refused,
         };
-        self.telling.committed(state, error);
+        self.telling.committed(state, error, self.engine.is_up_to_date());
         self.telling.refused(self.engine.quarantined_pods(), self.engine.compiler());
     }
 

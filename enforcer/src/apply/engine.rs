@@ -7,7 +7,7 @@
 use super::{departed::departed, quarantine::Quarantine};
 use crate::nft::{Backend, Dump, Error, Object};
 use compiler::{
-    Compiler, Event,
+    Compiler, Event, Pace,
     config::Config,
     delta::{Delta, Op},
     ir::Ruleset,
@@ -114,6 +114,12 @@ impl<B: Backend> Engine<B> {
         &self.quarantined_pods
     }
 
+    /// Whether all that the compiler has been fed with is in force.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.is_healthy() && !self.compiler.is_waiting()
+    }
+
     /// Whether the kernel holds all of what it should.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
@@ -134,7 +140,15 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// As [`Self::start`]; the kernel is as it was.
     pub fn commit(&mut self) -> Result<Outcome, Error> {
-        let delta = self.compiler.commit();
+        self.commit_at(Pace::Whole)
+    }
+
+    /// The same as far as the pace allows.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_at(&mut self, pace: Pace) -> Result<Outcome, Error> {
+        let delta = self.compiler.commit_at(pace);
         if !self.is_healthy() {
             return self.resync();
         }

@@ -4,6 +4,7 @@ mod daemon;
 mod departed;
 mod engine;
 mod input;
+mod limited;
 mod quarantine;
 mod refused;
 mod schedule;

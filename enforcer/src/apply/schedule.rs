@@ -1,5 +1,6 @@
 //! When to do what: batching of changes, removal of unused programs, retries, and the regular check. No clock of its own.
 
+use compiler::Pace;
 use std::time::{Duration, Instant};
 
 /// A commit is followed by the next one not sooner than this, so that a burst becomes few transactions. An idle node
@@ -13,6 +14,9 @@ pub(super) const SETTLE: Duration = Duration::from_secs(1);
 pub(super) const VERIFY: Duration = Duration::from_secs(60);
 /// After somebody else's change they are compared at once, but not more often than this.
 pub(super) const FOREIGN_GAP: Duration = Duration::from_millis(100);
+/// After a heavy commit the next heavy one comes not sooner than this many times its duration: what is light goes first, and has
+/// most of the time.
+const REST: u32 = 4;
 /// The first retry of a refused commit, and the longest wait between two.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -41,6 +45,9 @@ pub(super) struct Schedule {
     backoff: Duration,
     verify: Instant,
     verified: Option<Instant>,
+    /// What is heavy may be committed from then on; whether something heavy waits for it.
+    heavy: Instant,
+    waiting: bool,
 }
 
 impl Schedule {
@@ -57,6 +64,8 @@ impl Schedule {
             backoff: RETRY.0,
             verify: now + VERIFY,
             verified: None,
+            heavy: now,
+            waiting: false,
         }
     }
 
@@ -87,6 +96,20 @@ impl Schedule {
         self.settle = (!settled).then(|| now + SETTLE);
     }
 
+    /// Whether heavy work may be done now.
+    #[must_use]
+    pub(super) fn pace(&self, now: Instant) -> Pace {
+        if self.heavy <= now { Pace::Heavy } else { Pace::Light }
+    }
+
+    /// A commit at a pace has ended now. `heavy`: it took longer than a light one; `waiting`: it has put something off.
+    pub(super) fn paced(&mut self, now: Instant, took: Duration, heavy: bool, waiting: bool) {
+        if heavy {
+            self.heavy = now + took * REST;
+        }
+        self.waiting = waiting;
+    }
+
     /// What the kernel holds is not what it should hold; each time in a row is waited for twice as long.
     pub(super) fn refused(&mut self, now: Instant) {
         self.retry = Some(now + self.backoff);
@@ -108,7 +131,7 @@ impl Schedule {
     /// The time of the next thing to do.
     #[must_use]
     pub(super) fn next(&self) -> Instant {
-        let times = [self.commit_at(), self.settle, self.retry];
+        let times = [self.commit_at(), self.settle, self.retry, self.waiting.then_some(self.heavy)];
         times.into_iter().flatten().fold(self.verify, Instant::min)
     }
 
@@ -116,7 +139,7 @@ impl Schedule {
     #[must_use]
     pub(super) fn due(&self, now: Instant) -> Option<Due> {
         let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
-        if is_due(self.commit_at()) {
+        if is_due(self.commit_at()) || is_due(self.waiting.then_some(self.heavy)) {
             Some(Due::Commit)
         } else if is_due(self.retry) {
             Some(Due::Retry)
@@ -171,6 +194,28 @@ mod tests {
         }
         assert_eq!(schedule.next(), start + 3 * MS + GAP, "quiet for a moment");
         assert_eq!(schedule.due(start + 3 * MS + GAP), Some(Due::Commit));
+    }
+
+    #[test]
+    fn heavy_commits_leave_most_of_the_time_to_light_ones() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        assert_eq!(schedule.pace(start), Pace::Heavy);
+        schedule.changed(start);
+        schedule.committed(start + 100 * MS, true);
+        schedule.paced(start + 100 * MS, 100 * MS, true, true);
+        assert_eq!(schedule.due(start + 100 * MS), None, "what waits rests");
+        schedule.changed(start + 200 * MS);
+        assert_eq!(schedule.due(start + 200 * MS), Some(Due::Commit), "what is light does not");
+        assert_eq!(schedule.pace(start + 200 * MS), Pace::Light);
+        schedule.committed(start + 201 * MS, true);
+        schedule.paced(start + 201 * MS, MS, false, true);
+        assert_eq!(schedule.next(), start + 500 * MS);
+        assert_eq!(schedule.due(start + 500 * MS), Some(Due::Commit));
+        assert_eq!(schedule.pace(start + 500 * MS), Pace::Heavy);
+        schedule.committed(start + 600 * MS, true);
+        schedule.paced(start + 600 * MS, 100 * MS, true, false);
+        assert_eq!(schedule.due(start + 5000 * MS), None, "nothing waits any more");
     }
 
     #[test]

@@ -68,8 +68,8 @@ impl Telling {
         }
     }
 
-    /// A commit has ended so.
-    pub(super) fn committed(&mut self, state: State, error: Option<String>) {
+    /// A commit has ended so. `all`: nothing that has been told of is put off.
+    pub(super) fn committed(&mut self, state: State, error: Option<String>, all: bool) {
         if state != self.state {
             self.since = Timestamp::now();
         }
@@ -77,7 +77,7 @@ impl Telling {
             self.reporter.changed();
         }
         (self.state, self.last_error) = (state, error);
-        if state == State::Live {
+        if state == State::Live && all {
             self.policies_in_force();
         }
     }

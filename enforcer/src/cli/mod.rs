@@ -7,6 +7,7 @@ mod dry_run;
 mod failure;
 mod host;
 mod init;
+mod limits;
 mod logging;
 mod preflight;
 mod run;
@@ -14,6 +15,8 @@ mod signals;
 mod takeover;
 
 pub use failure::Failure;
+
+use limits::LimitOptions;
 
 use crate::{
     fitness,
@@ -139,6 +142,8 @@ struct RunOptions {
     selects_nothing_after: u64,
     #[command(flatten)]
     guards: GuardOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
     /// Where health, metrics and answers are served
     #[arg(long, value_name = "ADDRESS", default_value = crate::observe::DEFAULT_ADDRESS)]
     http: SocketAddr,

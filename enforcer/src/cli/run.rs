@@ -88,6 +88,7 @@ pub(super) fn settings(options: &RunOptions, bridge_family: bool) -> Settings {
         established: options.established.into(),
         unknown_pods: options.unknown_pods.into(),
         guards: (&options.guards).into(),
+        limits: (&options.limits).into(),
         bridge_family,
     }
 }

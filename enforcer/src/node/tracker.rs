@@ -6,7 +6,7 @@ use super::{
 };
 use compiler::{
     Event,
-    config::{Config, Established, Guards, Port, UnknownPods},
+    config::{Config, Established, Guards, Limits, Port, UnknownPods},
 };
 use policy_model::{cluster::Cluster, object::Pod};
 use std::{
@@ -30,6 +30,8 @@ pub struct Settings {
     pub unknown_pods: UnknownPods,
     /// `--overlay-guard` and its kin.
     pub guards: Guards,
+    /// `--max-pod-entries` and its kin.
+    pub limits: Limits,
     /// The kernel has nftables' bridge family; without it there are no guards of pods' ports.
     pub bridge_family: bool,
 }
@@ -45,6 +47,7 @@ impl Settings {
             established: Established::default(),
             unknown_pods: UnknownPods::default(),
             guards: Guards::default(),
+            limits: Limits::default(),
             bridge_family: true,
         }
     }
@@ -101,7 +104,7 @@ impl Tracker {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let mut tracker = Self {
-            config: Config::new(settings.node.clone(), DEFAULT_BRIDGE),
+            config: Config { limits: settings.limits, ..Config::new(settings.node.clone(), DEFAULT_BRIDGE) },
             settings,
             facts: Facts::default(),
             ports: BTreeMap::new(),

@@ -78,6 +78,7 @@ pub struct Metrics {
     programs: Gauge,
     elements: Gauge,
     quarantined: Gauge,
+    limited: Gauge,
     transactions: Counter,
     refusals: Counter,
     drift: Counter,
@@ -126,6 +127,10 @@ impl Metrics {
             quarantined: new.gauge(
                 "quarantined_pods",
                 "Pods of this node that are denied because the kernel refused an object of theirs",
+            ),
+            limited: new.gauge(
+                "limited_pods",
+                "Pods of this node that are denied in some direction because their policies ask for more than the limits allow",
             ),
             transactions: new.counter("transactions", "Transactions that the kernel took"),
             refusals: new.counter("refusals", "Transactions that the kernel did not take"),
@@ -222,7 +227,7 @@ impl Metrics {
     }
 
     /// Sizes after a commit.
-    pub fn set_state(&self, revision: u64, stats: &Stats, quarantined: usize) {
+    pub fn set_state(&self, revision: u64, stats: &Stats, quarantined: usize, limited: usize) {
         self.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
         let sizes = [
             (&self.pods, stats.pods),
@@ -231,6 +236,7 @@ impl Metrics {
             (&self.programs, stats.programs),
             (&self.elements, stats.elements),
             (&self.quarantined, quarantined),
+            (&self.limited, limited),
         ];
         for (gauge, size) in sizes {
             gauge.set(size as i64);
