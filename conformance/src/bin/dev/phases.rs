@@ -49,6 +49,8 @@ pub(crate) const TEST_ALL: &[Phase] = &[
         env: &[],
         tests: false,
     },
+    // Some of each kind of cyclonus' cases; all of them take ten minutes.
+    Phase { name: "cyclonus", args: &["conformance", "cyclonus", "--chosen"], env: &[], tests: false },
     Phase {
         name: "docs",
         args: &["doc", "--workspace", "--no-deps", "--document-private-items"],
