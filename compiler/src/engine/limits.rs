@@ -207,19 +207,25 @@ impl Compiler {
             if wide == self.wide.contains(&id) {
                 continue;
             }
-            let selectors: Vec<_> = program.peers.keys().copied().collect();
             if wide {
                 self.wide.insert(id);
             } else {
                 self.wide.remove(&id);
             }
             self.dirty.programs.insert(id);
-            for selector in selectors {
-                let members = self.selectors.get(selector).map(|entry| entry.members.clone());
-                let addresses = members.iter().flatten().flat_map(|pod| self.addresses_of(pod));
-                self.dirty.peers.extend(addresses.map(|address| (id, address)).collect::<Vec<_>>());
-            }
+            self.mark_peers(id);
         }
+    }
+
+    /// Counts the elements of a program that has just been made; `false` if these are more than it may have.
+    pub(super) fn weigh_new(&mut self, id: ProgramId) -> bool {
+        let elements = self.programs.get(id as usize).map_or(0, |program| self.elements_of(program));
+        if elements > self.config.limits.elements {
+            self.wide.insert(id);
+            return false;
+        }
+        self.made += elements;
+        true
     }
 
     /// At most so many elements come of a program's selectors, if no two select one pod.

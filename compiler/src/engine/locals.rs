@@ -26,6 +26,9 @@ pub enum Pace {
     Heavy,
 }
 
+/// So many elements cost about what an entry does.
+const ELEMENTS: u64 = 8;
+
 /// A pod of this node.
 #[derive(Debug, Default)]
 pub(super) struct Local {
@@ -60,10 +63,10 @@ impl Compiler {
         self.dirty.locals.entry(key).or_default();
     }
 
-    /// Whether the last commit had more to decide than what is light.
+    /// Whether the last commit had more to do than what is light.
     #[must_use]
     pub fn was_heavy(&self) -> bool {
-        self.worked > self.config.limits.commit
+        self.worked + self.made / ELEMENTS > self.config.limits.commit
     }
 
     /// Policies whose subject is a pod, in no particular order.
@@ -159,7 +162,14 @@ impl Compiler {
             chosen.extend(others.map(|key| (key, self.grounds(key))).collect::<Vec<_>>());
         }
         let mut decided = Decided::new();
+        self.made = 0;
         for (key, grounds) in chosen {
+            // How many elements come of a decision is known only once it is made.
+            let new = self.locals.get(&key).is_none_or(|local| !local.decided);
+            if pace != Pace::Whole && !new && self.made / ELEMENTS > self.config.limits.commit {
+                self.dirty.locals.insert(key, 1);
+                continue;
+            }
             self.decide_local(key, grounds, &mut decided);
         }
     }

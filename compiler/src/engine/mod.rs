@@ -179,8 +179,9 @@ pub struct Compiler {
     crowded: BTreeSet<Symbol>,
     /// Programs with more elements than one may have.
     wide: BTreeSet<ProgramId>,
-    /// What the last commit had to decide anew.
+    /// What the last commit had to decide anew, and the elements of the programs that it has made.
     worked: u64,
+    made: u64,
     dispatched: BTreeMap<IpAddr, Dispatched>,
     /// Dispatched addresses with several claimants: looked at again in every commit.
     contested: BTreeSet<IpAddr>,
@@ -230,6 +231,7 @@ impl Compiler {
             crowded: BTreeSet::new(),
             wide: BTreeSet::new(),
             worked: 0,
+            made: 0,
             dispatched: BTreeMap::new(),
             contested: BTreeSet::new(),
             programs: Slab::new(),

@@ -46,6 +46,9 @@ impl Compiler {
                 self.connect(id, cell);
             }
         }
+        if self.weigh_new(id) {
+            self.mark_peers(id);
+        }
         id
     }
 
@@ -80,8 +83,14 @@ impl Compiler {
         known.names.extend(ports.names);
         let Some(entry) = self.selectors.get_mut(selector) else { return };
         entry.programs.insert(id);
-        let members = entry.members.clone();
         self.dirty.selectors.insert(selector);
+    }
+
+    /// Every address that a program may have as a peer through selectors must be looked at: each once, however many select it.
+    pub(super) fn mark_peers(&mut self, id: ProgramId) {
+        let Some(program) = self.programs.get(id as usize) else { return };
+        let entries = program.peers.keys().filter_map(|&selector| self.selectors.get(selector));
+        let members = entries.fold(RoaringBitmap::new(), |all, entry| all | &entry.members);
         let addresses: Vec<_> = members.iter().flat_map(|pod| self.addresses_of(pod)).collect();
         self.dirty.peers.extend(addresses.into_iter().map(|address| (id, address)));
     }
