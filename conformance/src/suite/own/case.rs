@@ -18,6 +18,9 @@ pub(super) enum Fault {
     /// Something is not as it should be.
     #[error("{0}")]
     Wrong(String),
+    /// It cannot be tried on this cluster.
+    #[error("{0}")]
+    Skipped(&'static str),
     /// The cluster or one of its programs.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -30,6 +33,7 @@ impl From<Fault> for ClusterError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Wrong(what) => Self::NotReady { what, said: String::new() },
+            Fault::Skipped(reason) => Self::NotReady { what: reason.to_owned(), said: String::new() },
             Fault::Cluster(error) => error,
             Fault::Lab(error) => error.into(),
         }
@@ -48,6 +52,7 @@ impl<G> Case<G> {
         let took = begin.elapsed();
         match result {
             Ok(counted) => self.ended("passed", took, counted),
+            Err(Fault::Skipped(reason)) => self.ended("skipped", took, reason.to_owned()),
             Err(fault) => self.ended("failed", took, fault.to_string()),
         }
     }

@@ -33,7 +33,7 @@ pub const OWN: About = About {
     suite: "own",
     text: "Two kinds of tests. What policies mean where upstream does not look (name by name below), each with TCP, UDP and echo in both families between pods on one\n\
            node and on two: without its policies everything must pass, under them exactly what they permit, after their deletion everything again. These run on a\n\
-           dual-stack cluster with CoreDNS. And Palisade's own life cycle, under traffic between real pods: UDP flows of 1,000 datagrams a second that the policies permit, a\n\
+           dual-stack cluster with CoreDNS; with kube-router on one of IPv4, as v2.1.0 has no IPv6 rule in force where a policy names pods (`Set KUBE-SRC-… doesn't exist`). And Palisade's own life cycle, under traffic between real pods: UDP flows of 1,000 datagrams a second that the policies permit, a\n\
            new permitted TCP connection every 50 ms, and a flood of forbidden probes. A datagram that is not answered counts as lost, a connection that\n\
            does not come about within 0.9 s as failed (its first packet would be sent again after a second), a probe that arrives as passed.",
 };
@@ -67,7 +67,9 @@ pub fn own(options: &Options, suite: &Own, say: &mut dyn FnMut(&Spec, usize)) ->
     };
     let mut took = Duration::ZERO;
     if !rules.is_empty() {
-        let cluster = Cluster::start(&Options { families: Families::Dual, dns: true, ..options.clone() })?;
+        // kube-router's rules for IPv6 name ipsets that it has not made, and a sync that fails is given up.
+        let families = if options.engine == Engine::KubeRouter { Families::Ipv4 } else { Families::Dual };
+        let cluster = Cluster::start(&Options { families, dns: true, ..options.clone() })?;
         let begin = Instant::now();
         let mut scene = Scene::create(cluster).map_err(ClusterError::from)?;
         rules.iter().for_each(|case| end(case.run(&mut scene)));

@@ -27,6 +27,9 @@ spec:
 ";
 
 pub(super) fn ipv6(scene: &mut Scene) -> Result<String, Fault> {
+    if !scene.has(false) {
+        return Err(Fault::Skipped("its cluster has no IPv6"));
+    }
     let by_ipv6 = |name| format!("{name} by IPv6");
     for name in SERVERS.into_iter().chain(STRANGERS) {
         let address = scene.address(name, false)?;
@@ -54,11 +57,14 @@ spec:
   podSelector: {matchLabels: {app: server}}
   ingress:
     - from:
-        - ipBlock: {cidr: 172.30.0.0/24, except: [BESIDE4]}
-        - ipBlock: {cidr: 'fd00:30::/64', except: ['BESIDE6']}
-        - ipBlock: {cidr: 10.244.0.0/16, except: [CLIENT4]}
-        - ipBlock: {cidr: 'fd00:244::/56', except: ['CLIENT6']}
 ";
+/// Of hosts beside the cluster and of pods, with whom they leave out.
+const EXCEPT: [(&str, &str); 4] = [
+    ("172.30.0.0/24", BESIDE),
+    ("fd00:30::/64", BESIDE),
+    ("10.244.0.0/16", CLIENTS[1]),
+    ("fd00:244::/56", CLIENTS[1]),
+];
 
 pub(super) fn block_ingress(scene: &mut Scene) -> Result<String, Fault> {
     let mut cells = Cells::of(scene);
@@ -69,10 +75,9 @@ pub(super) fn block_ingress(scene: &mut Scene) -> Result<String, Fault> {
         cells.open(STRANGERS[0], server, &kinds)?.open(STRANGERS[1], server, &kinds)?;
     }
     let mut policies = BLOCKS.to_owned();
-    for (word, name) in [("BESIDE", BESIDE), ("CLIENT", CLIENTS[1])] {
-        for (family, v4) in [("4", true), ("6", false)] {
-            policies = policies.replace(&format!("{word}{family}"), &single(scene.address(name, v4)?));
-        }
+    for (block, name) in EXCEPT.into_iter().filter(|(block, _)| scene.has(!block.contains(':'))) {
+        let except = single(scene.address(name, !block.contains(':'))?);
+        policies.push_str(&format!("        - ipBlock: {{cidr: '{block}', except: ['{except}']}}\n"));
     }
     cells.judge(&policies)
 }

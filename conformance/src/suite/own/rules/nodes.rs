@@ -1,9 +1,9 @@
 //! Nodes, and the pods that are on their network.
 
-use super::super::case::Fault;
+use super::super::case::{Fault, wrong};
 use super::{
     cells::{Cells, ECHO, tcp, udp},
-    scene::{CLIENTS, NODES, SERVERS, STRANGERS, Scene, single},
+    scene::{CLIENTS, NODES, SERVERS, STRANGERS, Scene, blocks_of},
 };
 use std::net::IpAddr;
 
@@ -30,24 +30,23 @@ pub(super) fn host_source(scene: &mut Scene) -> Result<String, Fault> {
     cells.open(NODES[0], SERVERS[0], &kinds)?.open(NODES[1], SERVERS[1], &kinds)?;
     cells.open(NODES[1], SERVERS[0], &kinds)?.shut(NODES[0], SERVERS[1], &kinds)?;
     cells.open(CLIENTS[0], SERVERS[1], &kinds)?.shut(STRANGERS[1], SERVERS[0], &kinds)?;
-    let blocks = overlay(scene, 2)?.map(|address| format!("{{ipBlock: {{cidr: '{}'}}}}", single(address)));
-    cells.judge(&LABELS_AND_A_BLOCK.replace("BLOCKS", &blocks.join(", ")))
+    cells.judge(&LABELS_AND_A_BLOCK.replace("BLOCKS", &blocks_of(&overlay(scene, 2)?)))
 }
 
 /// The addresses that a node, counted from 1, has on Flannel's overlay, from which it reaches pods of other nodes: the first of its ranges.
-pub(super) fn overlay(scene: &Scene, node: usize) -> Result<[IpAddr; 2], Fault> {
-    let devices = ["flannel.1", "flannel-v6.1"];
+pub(super) fn overlay(scene: &Scene, node: usize) -> Result<Vec<IpAddr>, Fault> {
+    let devices = [(true, "flannel.1"), (false, "flannel-v6.1")];
     let node = &scene.cluster().nodes()[node - 1];
     let mut addresses = Vec::new();
-    for device in devices {
+    for (_, device) in devices.into_iter().filter(|(v4, _)| scene.has(*v4)) {
         let text = node.exec(&["ip", "-brief", "address", "show", "dev", device, "scope", "global"])?;
         let found = text.split_whitespace().find_map(|word| word.split('/').next()?.parse::<IpAddr>().ok());
-        addresses.extend(found);
+        match found {
+            Some(found) => addresses.push(found),
+            None => return wrong(format!("{device} of {} has no address: {text}", node.name())),
+        }
     }
-    match *addresses {
-        [v4, v6] => Ok([v4, v6]),
-        _ => super::super::case::wrong(format!("{devices:?} have {addresses:?}")),
-    }
+    Ok(addresses)
 }
 
 /// Everybody is isolated for ingress, and clients may send to the first node alone, and to hostNetwork pods by their labels, which

@@ -5,7 +5,7 @@ use super::super::{
     pods::{self},
 };
 use crate::{
-    cluster::{Cluster, ClusterNode, Engine, agnhost_image},
+    cluster::{Cluster, ClusterNode, Engine, Families, agnhost_image},
     lab::{LabError, Netns, Place},
     probe::{self, Probe, Reply, Responder},
 };
@@ -153,6 +153,11 @@ impl Scene {
         }
     }
 
+    /// Whether its hosts have addresses of this family.
+    pub(super) fn has(&self, v4: bool) -> bool {
+        self.cluster.options().families != if v4 { Families::Ipv6 } else { Families::Ipv4 }
+    }
+
     /// The address of a family.
     pub(super) fn address(&self, name: &str, v4: bool) -> Result<IpAddr, Fault> {
         let address = self.addresses(name)?.iter().find(|address| address.is_ipv4() == v4);
@@ -161,11 +166,7 @@ impl Scene {
 
     /// Its addresses as `from` or `to` of a policy: a block of one address for each.
     pub(super) fn blocks(&self, name: &str) -> Result<String, Fault> {
-        let blocks = self
-            .addresses(name)?
-            .iter()
-            .map(|address| format!("{{ipBlock: {{cidr: \"{}\"}}}}", single(*address)));
-        Ok(blocks.collect::<Vec<_>>().join(", "))
+        Ok(blocks_of(self.addresses(name)?))
     }
 
     pub(super) fn netns(&self, place: &Place) -> Result<Netns, LabError> {
@@ -214,6 +215,12 @@ impl Scene {
         }
         Ok(true)
     }
+}
+
+/// Addresses as peers of a policy: a block of one address for each.
+pub(super) fn blocks_of(addresses: &[IpAddr]) -> String {
+    let blocks = addresses.iter().map(|address| format!("{{ipBlock: {{cidr: '{}'}}}}", single(*address)));
+    blocks.collect::<Vec<_>>().join(", ")
 }
 
 /// `address/32` or `address/128`.

@@ -1,10 +1,10 @@
 //! What leads to pods by another address: Services, node ports, load balancers, host ports.
 
-use super::super::case::Fault;
+use super::super::case::{Fault, wrong};
 use super::{
     cells::{Cells, Expected, Kind, tcp, udp},
     nodes::overlay,
-    scene::{BESIDE, CLIENTS, HOST_PORT, NAMESPACE, NODES, OUTSIDE, SERVERS, STRANGERS, Scene, single},
+    scene::{BESIDE, CLIENTS, HOST_PORT, NAMESPACE, NODES, OUTSIDE, SERVERS, STRANGERS, Scene, blocks_of},
 };
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,7 +22,7 @@ const KINDS: [Kind; 2] = [tcp(PORT), udp(PORT)];
 fn service(scene: &mut Scene, name: &str, more: &Value) -> Result<(), Fault> {
     let port = |protocol: &str| json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT, "targetPort": SERVER});
     let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"selector": {"name": SERVERS[0]}, "ipFamilyPolicy": "RequireDualStack", "ports": [port("TCP"), port("UDP")]}});
+        "spec": {"selector": {"name": SERVERS[0]}, "ipFamilyPolicy": "PreferDualStack", "ports": [port("TCP"), port("UDP")]}});
     for (field, value) in more.as_object().into_iter().flatten() {
         service["spec"][field] = value.clone();
     }
@@ -126,9 +126,7 @@ fn true_clients(
         }
         let mut blocks = scene.blocks(OUTSIDE)?;
         if with_node {
-            for address in overlay(scene, 2)? {
-                blocks.push_str(&format!(", {{ipBlock: {{cidr: '{}'}}}}", single(address)));
-            }
+            blocks = format!("{blocks}, {}", blocks_of(&overlay(scene, 2)?));
         }
         counted.push(cells.judge(&CLIENT_OUTSIDE.replace("BLOCKS", &blocks))?);
     }
@@ -144,21 +142,20 @@ pub(super) fn node_port(scene: &mut Scene) -> Result<String, Fault> {
         let ports = scene.cluster().kubectl(&["get", "service", &name, "-n", NAMESPACE, "-o", path])?;
         let ports: Vec<u16> = ports.lines().filter_map(|line| line.parse().ok()).collect();
         let [tcp_port, udp_port] = *ports else {
-            return super::super::case::wrong(format!("the Service {name} has the node ports {ports:?}"));
+            return wrong(format!("the Service {name} has the node ports {ports:?}"));
         };
         kinds.push([tcp(tcp_port), udp(udp_port)]);
     }
-    let [cluster, local] = &*kinds else { return super::super::case::wrong("two Services are made") };
+    let [cluster, local] = &*kinds else { return wrong("two Services are made") };
     let [first, second] = NODES;
     true_clients(scene, &[(first, cluster), (first, local)], &[(second, cluster)], &[(second, local)])
 }
 
 /// The addresses of a load balancer, in ranges for documentation (RFC 5737, RFC 3849).
-fn balanced(number: u8) -> Vec<IpAddr> {
-    vec![
-        Ipv4Addr::new(198, 51, 100, number).into(),
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(number)).into(),
-    ]
+fn balanced(scene: &Scene, number: u8) -> Vec<IpAddr> {
+    let v4 = Ipv4Addr::new(198, 51, 100, number).into();
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(number)).into();
+    [v4, v6].into_iter().filter(|address: &IpAddr| scene.has(address.is_ipv4())).collect()
 }
 
 pub(super) fn load_balancer(scene: &mut Scene) -> Result<String, Fault> {
@@ -167,10 +164,11 @@ pub(super) fn load_balancer(scene: &mut Scene) -> Result<String, Fault> {
     for (name, policy, first) in [(CLUSTER, "Cluster", 1), (LOCAL, "Local", 3)] {
         service(scene, name, &json!({"type": "LoadBalancer", "externalTrafficPolicy": policy}))?;
         for (balancer, number) in names(name).iter().zip(first..) {
-            scene.route(&balanced(number), number - first + 1)?;
-            scene.name(balancer, None, balanced(number));
+            let addresses = balanced(scene, number);
+            scene.route(&addresses, number - first + 1)?;
+            scene.name(balancer, None, addresses);
         }
-        let addresses = balanced(first).into_iter().chain(balanced(first + 1));
+        let addresses = balanced(scene, first).into_iter().chain(balanced(scene, first + 1));
         let ingress: Vec<Value> = addresses.map(|address| json!({"ip": address})).collect();
         let status = json!({"status": {"loadBalancer": {"ingress": ingress}}}).to_string();
         let patch = [
