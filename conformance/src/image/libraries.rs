@@ -11,7 +11,7 @@ use std::{
 ///
 /// # Errors
 /// [`ImageError::Libraries`] if one is missing here, or the file is no program.
-pub(super) fn of(program: &Path) -> Result<Vec<PathBuf>, ImageError> {
+pub fn of(program: &Path) -> Result<Vec<PathBuf>, ImageError> {
     let wrong = |why: String| ImageError::Libraries { program: program.to_owned(), why };
     let output = Command::new("ldd").arg(program).env("LC_ALL", "C").output();
     let output = output.map_err(|e| wrong(format!("ldd cannot be started: {e}")))?;

@@ -16,4 +16,5 @@ mod reference;
 pub use archive::{Image, Written};
 pub use error::ImageError;
 pub use layer::{Content, Layer};
+pub use libraries::of as shared_libraries;
 pub use reference::Reference;

@@ -1,7 +1,10 @@
 //! `cargo dev image`: the container image that deploy/ installs.
 
 use crate::workspace::{Workspace, WorkspaceError, cargo};
-use conformance::image::{Image, ImageError};
+use conformance::{
+    image::{Image, ImageError},
+    sbom::{self, SbomError},
+};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -22,13 +25,15 @@ pub(crate) enum ImageCommandError {
     Workspace(#[from] WorkspaceError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    Sbom(#[from] SbomError),
     #[error("cannot start cargo: {0}")]
     Cargo(#[source] io::Error),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
 }
 
-/// Builds and packs; `false` when cargo has said why it cannot build.
+/// Builds and packs, and says what is in it; `false` when cargo has said why it cannot build.
 pub(crate) fn run(options: &Options) -> Result<bool, ImageCommandError> {
     let workspace = Workspace::read()?;
     let build = ["build", "--release", "--package", "enforcer"];
@@ -47,10 +52,14 @@ pub(crate) fn run(options: &Options) -> Result<bool, ImageCommandError> {
     }
     let image = Image::policyd(&program, version)?;
     let written = image.write(&output)?;
+    let bill = output.with_extension("cdx.json");
+    let materials = sbom::of(cargo, &workspace.workspace_root, "enforcer", &program)?;
+    fs::write(&bill, format!("{materials:#}\n")).map_err(file(&bill))?;
     let size = fs::metadata(&program).map_err(file(&program))?.len();
     println!("image    {}", image.name);
     println!("digest   {}", written.digest);
     println!("archive  {}", output.display());
+    println!("sbom     {} (CycloneDX)", bill.display());
     println!("size     {} bytes, compressed; policyd alone has {size}", written.size);
     println!("on a node: ctr --namespace k8s.io images import {}", output.display());
     Ok(true)
