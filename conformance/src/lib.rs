@@ -18,5 +18,6 @@ pub mod log_tail;
 pub mod policyctl_run;
 pub mod probe;
 pub mod random;
+pub mod sbom;
 pub mod scenario;
 pub mod suite;
