@@ -219,3 +219,30 @@ fn no_other_table_that_accepts_overrules_ours() -> Result<(), LabError> {
     assert!(faults.is_empty(), "{faults:#?}");
     Ok(())
 }
+
+/// What another owner does before conntrack looks: each flow is followed in a zone of its own choosing.
+#[test]
+fn a_conntrack_zone_that_another_table_sets_changes_no_verdict() -> Result<(), LabError> {
+    let ground = Ground::raise("zone")?;
+    let lab = &ground.lab;
+    let zones = "table inet zones {
+        chain prerouting { type filter hook prerouting priority -300; policy accept; ct zone set 7; }
+        chain output { type filter hook output priority -300; policy accept; ct zone set 7; }
+    }";
+    lab.nodes().iter().try_for_each(|node| lab.nft(node.index(), zones))?;
+    let _tables = Installed::install(lab)?;
+    ground.forget()?;
+    let attacks = catalogue::all(&ground.cast);
+    let seen = attack::run(&ground, &attacks, |attack| attack.wanted)?;
+    let faults: Vec<_> = attacks
+        .iter()
+        .zip(seen)
+        .filter_map(|(attack, seen)| Some(format!("{}: {}", attack.name, attack.fault(seen, attack.wanted)?)))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    let flows = busy_streams(lab, &[(&ground.cast.a, &ground.cast.b), (&ground.cast.a, &ground.cast.d)])?;
+    assert_flowing("in another zone", &flows);
+    let entries = lab.exec(Place::Node(1), &["conntrack", "-L", "-p", "tcp"])?;
+    assert!(entries.contains("zone=7"), "{entries}");
+    Ok(())
+}
