@@ -88,8 +88,7 @@ impl Compiler {
     fn comment(&self, claimants: &[PodKey]) -> Comment {
         let mut names: Vec<_> = claimants.iter().map(|&key| self.object_key(key).to_string()).collect();
         names.sort();
-        let mut comment = names.join(",");
-        comment.truncate(COMMENT_MAX);
+        let comment: String = names.join(",").chars().map(plain).take(COMMENT_MAX).collect();
         comment.into()
     }
 
@@ -178,6 +177,11 @@ impl Compiler {
             self.desired.replace_elements(Family::Inet, &nodes_set(family).into(), elements);
         }
     }
+}
+
+/// Names that an API server admits are of these characters alone. What others have written (CNI's files) must not break a listing.
+fn plain(c: char) -> char {
+    if c.is_ascii_alphanumeric() || "-._/,".contains(c) { c } else { '?' }
 }
 
 fn self_key(address: IpAddr) -> Key {
