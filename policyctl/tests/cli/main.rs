@@ -7,6 +7,7 @@ mod help;
 mod input;
 mod judging;
 mod matrix;
+mod odd_paths;
 mod program;
 mod support;
 mod verbs;
