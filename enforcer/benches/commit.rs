@@ -6,41 +6,51 @@
 
 #[path = "../../compiler/benches/cluster/mod.rs"]
 mod cluster;
+#[path = "../../compiler/benches/happening/mod.rs"]
+mod happening;
+mod node;
 
-use cluster::{APPS, LOCAL_PODS, NODE, Size, changes, label, pod, policy, policy_for_everywhere};
+use cluster::{LOCAL_PODS, Size, crowd, pod};
 use compiler::{
-    Compiler, Event,
-    config::Config,
+    Event,
     delta::{Delta, Op, diff},
     ir::{Attributes, DataType, Family, Key, Name, Ruleset, Set, SetSpec, Table},
 };
-use enforcer::nft::{Backend, Error, Kernel};
-use nix::{
-    sched::{CloneFlags, unshare},
-    time::{ClockId, clock_gettime},
-    unistd::gettid,
-};
-use policy_model::{cluster::Change, object::Namespace};
+use enforcer::nft::{Backend, Error};
+use happening::{CROWD_MOVES, HAPPENINGS, with_another_app};
+use node::{Node, budget, cpu, fresh_kernel, percentile, real_time};
+use policy_model::cluster::Change;
 use std::{
     net::Ipv4Addr,
-    process::{Command, ExitCode},
-    thread,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
-const SIZE: Size = Size { pods: 10_000, policies: 1_000 };
+const SIZES: [Size; 3] = [
+    Size { pods: 1_000, policies: 100 },
+    Size { pods: 10_000, policies: 1_000 },
+    Size { pods: 100_000, policies: 10_000 },
+];
+/// The size of the budgets for one event.
+const USUAL: usize = 10_000;
 /// How often each event happens.
-const EVENTS: usize = 1_000;
+const EVENTS: usize = 400;
+/// How often one that touches 10,000 pods does.
+const FEW_EVENTS: usize = 10;
+/// Events that come at once.
+const BATCH: usize = 1_000;
 /// How often each set changes.
 const ELEMENTS: usize = 200;
-const SIZES: [u32; 5] = [10, 100, 1_000, 10_000, 100_000];
+const SET_SIZES: [u32; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 const CPU_BUDGET: Duration = Duration::from_micros(200);
 const WALL_BUDGET: Duration = Duration::from_millis(5);
+/// What an event may cost at the largest size over what it costs at the smallest.
+const GROWTH: f64 = 1.3;
 const BINARY_BUDGET: u64 = 15_000_000;
 
 fn main() -> ExitCode {
-    match real_time().and_then(|()| events()).and_then(|()| elements()) {
+    match real_time().and_then(|()| events()).and_then(|()| batches()).and_then(|()| elements()) {
         Ok(()) => {
             binary();
             ExitCode::SUCCESS
@@ -52,30 +62,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ahead of all normal processes: the budget is for an idle node.
-fn real_time() -> Result<(), String> {
-    let output = Command::new("chrt").args(["--fifo", "--pid", "10", &gettid().to_string()]).output();
-    let output = output.map_err(|error| format!("start chrt: {error}"))?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-}
-
-/// A socket to a network namespace that exists as long as the socket does.
-fn fresh_kernel() -> Result<Kernel, String> {
-    let open = || {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("make a network namespace: {error}"))?;
-        Kernel::open().map_err(|error| error.to_string())
-    };
-    thread::spawn(open).join().unwrap_or_else(|_| Err("a thread panicked".to_owned()))
-}
-
-/// Processor time of the calling thread.
-fn cpu() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
-}
-
-/// What the events that changed something in the kernel took.
+/// What one kind of event took.
 #[derive(Default)]
 struct Times {
+    name: &'static str,
     /// Deriving the difference.
     compile: Vec<Duration>,
     /// From the event to the kernel's acknowledgement.
@@ -84,174 +74,177 @@ struct Times {
     cpu: Vec<Duration>,
     /// Processor time of the transactions after it, which remove what nothing refers to any more.
     after: Vec<Duration>,
-    /// Netlink messages of them all.
+    /// Netlink messages of the first.
     messages: usize,
-    /// Events that changed nothing in the kernel of this node.
-    idle: usize,
 }
 
 impl Times {
-    fn of(times: &[Duration], hundredth: usize) -> Duration {
-        let mut sorted = times.to_vec();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() * hundredth / 100).copied().unwrap_or_default()
-    }
-
-    fn row(&self, name: &str) {
-        println!(
-            "  {name:<56} {:>9.1?} {:>9.1?} {:>9.1?} {:>9.1?} {:>9.1?} {:>9.1} {:>6}",
-            Self::of(&self.compile, 50),
-            Self::of(&self.wall, 50),
-            Self::of(&self.wall, 99),
-            Self::of(&self.cpu, 50),
-            Self::of(&self.after, 50),
-            self.messages as f64 / self.wall.len().max(1) as f64,
-            self.idle,
-        );
-    }
-}
-
-/// One node's compiler and the kernel that follows it.
-struct Node {
-    compiler: Compiler,
-    kernel: Kernel,
-}
-
-impl Node {
-    fn start() -> Result<Self, String> {
-        let mut compiler = Compiler::new(Config::new(NODE, "cni0"));
-        changes(&SIZE).into_iter().for_each(|change| compiler.apply(Event::Cluster(change)));
-        let mut node = Self { compiler, kernel: fresh_kernel()? };
-        let delta = node.compiler.commit();
-        node.kernel.commit(&delta, None).map_err(|error| error.to_string())?;
-        node.clean_up().map_err(|error| error.to_string())?;
-        Ok(node)
-    }
-
-    /// Commits until nothing waits to be removed; gives the number of messages.
-    fn clean_up(&mut self) -> Result<usize, Error> {
-        let mut messages = 0;
-        while !self.compiler.settled() {
-            let delta = self.compiler.commit();
-            if !delta.is_empty() {
-                messages += self.kernel.commit(&delta, None)?.messages;
-            }
-        }
-        Ok(messages)
-    }
-
-    fn event(&mut self, change: Change, times: &mut Times) -> Result<(), Error> {
+    fn event(&mut self, node: &mut Node, change: Change) -> Result<(), Error> {
         let (start, processor) = (Instant::now(), cpu());
-        self.compiler.apply(Event::Cluster(change));
-        let delta = self.compiler.commit();
-        let compiled = start.elapsed();
-        if delta.is_empty() {
-            times.idle += 1;
-            self.clean_up()?;
-            return Ok(());
+        node.compiler.apply(Event::Cluster(change));
+        let delta = node.compiler.commit();
+        self.compile.push(start.elapsed());
+        if !delta.is_empty() {
+            self.messages += node.kernel.commit(&delta, None)?.messages;
         }
-        times.messages += self.kernel.commit(&delta, None)?.messages;
         let committed = cpu();
-        times.wall.push(start.elapsed());
-        times.cpu.push(committed - processor);
-        times.compile.push(compiled);
-        times.messages += self.clean_up()?;
-        times.after.push(cpu() - committed);
+        self.wall.push(start.elapsed());
+        self.cpu.push(committed - processor);
+        node.clean_up()?;
+        self.after.push(cpu() - committed);
         Ok(())
     }
+
+    fn row(&self, size: &Size, first: bool) {
+        println!(
+            "  {:<58} {:>8} {:>10.1?} {:>10.1?} {:>10.1?} {:>10.1?} {:>10.1?} {:>9.1}",
+            if first { self.name } else { "" },
+            size.pods,
+            percentile(&self.compile, 50),
+            percentile(&self.wall, 50),
+            percentile(&self.wall, 99),
+            percentile(&self.cpu, 50),
+            percentile(&self.after, 50),
+            self.messages as f64 / self.wall.len().max(1) as f64,
+        );
+    }
+
+    fn budgets(&self) -> [String; 2] {
+        let (cpu, wall) = (percentile(&self.cpu, 50), percentile(&self.wall, 99));
+        let what = |figure: &str| format!("{}, {USUAL} pods: {figure}", self.name);
+        let limit = |limit: Duration| format!("{limit:?}");
+        [
+            budget(
+                &what("CPU to the kernel, median"),
+                &limit(CPU_BUDGET),
+                &format!("{cpu:.1?}"),
+                cpu <= CPU_BUDGET,
+            ),
+            budget(
+                &what("event to kernel, p99"),
+                &limit(WALL_BUDGET),
+                &format!("{wall:.1?}"),
+                wall <= WALL_BUDGET,
+            ),
+        ]
+    }
 }
-
-/// A pod that is not of this node but shares a namespace with pods that are, so that local programs name it as a peer.
-fn neighbour(n: usize) -> usize {
-    let candidates =
-        (0..SIZE.pods).filter(|i| i.is_multiple_of(10) && pod(&SIZE, *i, 0).node.as_deref() != Some(NODE));
-    candidates.collect::<Vec<_>>()[n * 7 % 800]
-}
-
-/// An app that pod `i` is not of.
-fn other_app(i: usize, n: usize) -> String {
-    format!("app-{}", (i / SIZE.pods.div_ceil(100) + 1 + n % (APPS - 1)) % APPS)
-}
-
-type Happens = fn(usize) -> [Change; 2];
-
-/// Each event and its undoing.
-const HAPPENINGS: &[(&str, Happens)] = &[
-    ("a remote pod's app changes", |n| {
-        let before = pod(&SIZE, neighbour(n), 0);
-        let mut after = before.clone();
-        after.labels = after.labels.with("app", &other_app(neighbour(n), n));
-        [Change::Pod(after), Change::Pod(before)]
-    }),
-    ("a local pod's app changes", |n| {
-        let before = pod(&SIZE, SIZE.pods / LOCAL_PODS * (n % LOCAL_PODS), 0);
-        let mut after = before.clone();
-        after.labels = after.labels.with("app", &other_app(SIZE.pods / LOCAL_PODS * (n % LOCAL_PODS), n));
-        [Change::Pod(after), Change::Pod(before)]
-    }),
-    ("a remote pod goes, comes", |n| {
-        let pod = pod(&SIZE, neighbour(n), 0);
-        [Change::PodDeleted(pod.key.clone()), Change::Pod(pod)]
-    }),
-    ("a local pod goes, comes", |n| {
-        let pod = pod(&SIZE, SIZE.pods / LOCAL_PODS * (n % LOCAL_PODS), 0);
-        [Change::PodDeleted(pod.key.clone()), Change::Pod(pod)]
-    }),
-    ("a policy goes, comes", |n| {
-        let policy = policy(&SIZE, n * 10 % SIZE.policies);
-        [Change::PolicyDeleted(policy.key.clone()), Change::Policy(policy)]
-    }),
-    ("a policy with a selector over all namespaces comes, goes", |n| {
-        let policy = policy_for_everywhere(&SIZE, n);
-        let key = policy.key.clone();
-        [Change::Policy(policy), Change::PolicyDeleted(key)]
-    }),
-    ("a namespace of 100 pods changes its team", |n| {
-        let name = format!("ns-{}", n % 100);
-        let team = |n: usize| {
-            Namespace::new(&*name, &[label("team", format!("team-{}", n % 50))].into_iter().collect())
-        };
-        [Change::Namespace(team(n + 1)), Change::Namespace(team(n))]
-    }),
-];
 
 fn events() -> Result<(), String> {
-    let mut node = Node::start()?;
-    let stats = node.compiler.stats();
+    let mut nodes = Vec::new();
+    for size in &SIZES {
+        let node = Node::start(size)?;
+        let stats = node.compiler.stats();
+        println!(
+            "{} pods, {} policies, {} local pods: {} programs, {} elements",
+            stats.pods, stats.policies, stats.local_pods, stats.programs, stats.elements
+        );
+        nodes.push((node, size));
+    }
+    println!("\none event to the kernel ({EVENTS} of each, sizes in turn)");
     println!(
-        "one event to the kernel: {} pods, {} policies, {} local pods, {} programs, {} elements ({EVENTS} of each event)",
-        stats.pods, stats.policies, stats.local_pods, stats.programs, stats.elements
+        "  {:<58} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10} {:>9}",
+        "", "pods", "compile", "wall p50", "wall p99", "CPU p50", "clean-up", "messages"
     );
+    let mut budgets = Vec::new();
+    for happening in HAPPENINGS {
+        budgets.extend(happens(*happening, &mut nodes.iter_mut().collect::<Vec<_>>(), EVENTS)?);
+    }
+    let mut large: Vec<_> = nodes.iter_mut().filter(|(_, size)| size.pods >= USUAL).collect();
+    for (node, size) in &mut large {
+        crowd(size).into_iter().for_each(|change| node.compiler.apply(Event::Cluster(change)));
+        node.commit().and_then(|_| node.clean_up()).map_err(|error| error.to_string())?;
+    }
+    budgets.extend(happens(CROWD_MOVES, &mut large, FEW_EVENTS)?);
     println!(
-        "  {:<56} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6}",
-        "", "compile", "wall p50", "wall p99", "CPU p50", "clean-up", "messages", "idle"
+        "  (compile, CPU and clean-up: medians; clean-up: CPU of the commits that follow, mostly a second later)\n"
     );
-    let mut all: Vec<Times> = HAPPENINGS.iter().map(|_| Times::default()).collect();
-    // All kinds in turn, so that a busy moment of the machine is everyone's.
-    for n in 0..EVENTS / 2 {
-        for ((_, happens), times) in HAPPENINGS.iter().zip(&mut all) {
-            for change in happens(n) {
-                node.event(change, times).map_err(|error| error.to_string())?;
+    budgets.iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+type Sized<'a> = &'a mut (Node, &'static Size);
+
+/// Lets it happen at each size in turn; prints what it took, and gives the budgets.
+fn happens(
+    happening: happening::Happening,
+    nodes: &mut [Sized<'_>],
+    rounds: usize,
+) -> Result<Vec<String>, String> {
+    let mut times: Vec<Vec<Times>> = nodes.iter().map(|_| Vec::new()).collect();
+    for n in 0..rounds {
+        for ((node, size), times) in nodes.iter_mut().map(|sized| (&mut sized.0, sized.1)).zip(&mut times) {
+            for (step, (name, change)) in happening(size, n).into_iter().enumerate() {
+                if times.len() == step {
+                    times.push(Times { name, ..Times::default() });
+                }
+                times[step].event(node, change).map_err(|error| format!("{name}: {error}"))?;
             }
         }
     }
-    HAPPENINGS.iter().zip(&all).for_each(|((name, _), times)| times.row(name));
-    println!(
-        "  (medians; clean-up: CPU of what follows; idle: events that change nothing on this node, not counted)"
-    );
-    println!();
-    for ((name, _), times) in HAPPENINGS.iter().zip(&all).take(2) {
-        let met = |within: bool| if within { "met" } else { "not met" };
-        let (cpu, wall) = (Times::of(&times.cpu, 50), Times::of(&times.wall, 99));
-        println!(
-            "budget: {name}: CPU to the kernel, median | {CPU_BUDGET:?} | {cpu:.1?} | {}",
-            met(cpu <= CPU_BUDGET)
-        );
-        println!(
-            "budget: {name}: event to kernel, p99 | {WALL_BUDGET:?} | {wall:.1?} | {}",
-            met(wall <= WALL_BUDGET)
-        );
+    let mut budgets = Vec::new();
+    for step in 0..times.first().map_or(0, Vec::len) {
+        let of_step: Vec<_> =
+            times.iter().map(|times| &times[step]).zip(nodes.iter().map(|sized| sized.1)).collect();
+        for (at, (times, size)) in of_step.iter().enumerate() {
+            times.row(size, at == 0);
+            if size.pods == USUAL && times.name.contains("changes its app") {
+                budgets.extend(times.budgets());
+            }
+        }
+        if let ([(least, smallest), .., (most, largest)], true) = (&of_step[..], rounds == EVENTS) {
+            let cpu = |times: &Times| percentile(&times.cpu, 50).as_secs_f64();
+            let growth = cpu(most) / cpu(least);
+            let what =
+                format!("{}: CPU to the kernel, {} pods over {}", least.name, largest.pods, smallest.pods);
+            budgets.push(budget(&what, &GROWTH.to_string(), &format!("{growth:.2}"), growth <= GROWTH));
+        }
     }
+    Ok(budgets)
+}
+
+/// The same events one by one, and together in one transaction.
+fn batches() -> Result<(), String> {
+    let size = &SIZES[1];
+    let mut node = Node::start(size)?;
+    let changes: Vec<[Change; 2]> = (0..BATCH)
+        .map(|n| {
+            let i = size.pods / BATCH * n;
+            let before = pod(size, i, 0);
+            [Change::Pod(with_another_app(&before, i / size.pods.div_ceil(100), n)), Change::Pod(before)]
+        })
+        .collect();
+    let mut run = |there: usize, at_once: bool| -> Result<(Duration, usize), Error> {
+        let (begin, mut transactions) = (cpu(), 0);
+        for pair in &changes {
+            node.compiler.apply(Event::Cluster(pair[there].clone()));
+            if !at_once {
+                transactions += usize::from(node.commit()?.1 > 0);
+            }
+        }
+        transactions += usize::from(node.commit()?.1 > 0);
+        node.clean_up()?;
+        Ok((cpu() - begin, transactions))
+    };
+    let (alone, commits) = run(0, false).map_err(|error| error.to_string())?;
+    run(1, true).map_err(|error| error.to_string())?;
+    let (together, commit) = run(0, true).map_err(|error| error.to_string())?;
+    let ratio = alone.as_secs_f64() / together.as_secs_f64();
+    println!(
+        "\n{BATCH} pods ({} of them local) change their app, {} pods: one by one {alone:.1?} CPU in {commits} transactions, \
+         at once {together:.1?} in {commit}: {ratio:.1} times less\n",
+        LOCAL_PODS.min(BATCH),
+        size.pods
+    );
+    println!(
+        "{}",
+        budget(
+            "1000 label changes one by one over the same at once, CPU",
+            "> 2",
+            &format!("{ratio:.1}"),
+            ratio > 2.0
+        )
+    );
     Ok(())
 }
 
@@ -285,7 +278,7 @@ fn elements() -> Result<(), String> {
         let spec = spec();
         let name = Name::from("bench");
         let mut kernels = Vec::new();
-        for size in SIZES {
+        for size in SET_SIZES {
             let mut kernel = fresh_kernel()?;
             let mut set = Set::new(spec.clone());
             set.elements = (0..size).map(|i| element(&spec, i)).collect();
@@ -311,7 +304,7 @@ fn elements() -> Result<(), String> {
             }
         }
         for (_, size, times) in &kernels {
-            let (wall, cpu) = (Times::of(&times.wall, 50), Times::of(&times.cpu, 50));
+            let (wall, cpu) = (percentile(&times.wall, 50), percentile(&times.cpu, 50));
             columns.push(format!("{size:>7}: {wall:>8.1?} (CPU {cpu:>8.1?})"));
         }
         println!("  {kind:<28} {}", columns.join("  "));
@@ -324,7 +317,9 @@ fn elements() -> Result<(), String> {
 fn binary() {
     let path = env!("CARGO_BIN_EXE_policyd");
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let verdict = if size <= BINARY_BUDGET { "met" } else { "not met" };
     let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    println!("\nbudget: size of the program policyd | {} | {} | {verdict}", mb(BINARY_BUDGET), mb(size));
+    println!(
+        "\n{}",
+        budget("size of the program policyd", &mb(BINARY_BUDGET), &mb(size), size <= BINARY_BUDGET)
+    );
 }

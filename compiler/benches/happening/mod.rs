@@ -1,7 +1,7 @@
 //! What happens in the benches' cluster: events, each with those that undo it, so that the state does not drift.
 
 use super::cluster::{
-    APPS, CROWD, LOCAL_PODS, Size, local_pod, policy, policy_for_everywhere, pod, remote_peer, team,
+    APPS, CROWD, LOCAL_PODS, Size, local_pod, pod, policy, policy_for_everywhere, remote_peer, team,
 };
 use policy_model::{
     cluster::Change,

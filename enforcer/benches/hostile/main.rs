@@ -4,6 +4,7 @@
 //! `cargo bench -p enforcer --bench hostile [-- NAME]`; needs root.
 
 #[path = "../../../compiler/benches/cluster/mod.rs"]
+#[expect(dead_code, reason = "it is shared with other benches")]
 mod cluster;
 mod owner;
 mod victim;

@@ -423,6 +423,7 @@ impl<B: Backend> Daemon<B> {
             pods: stats.local_pods,
             isolated: pods.iter().filter(|pod| pod.programs.iter().any(Option::is_some)).count(),
             programs: stats.programs,
+            nodes: self.cluster.nodes().count(),
             dropped: counters.ok().map(|counters| {
                 let fixed = counters.iter().filter(|((_, name), _)| program_direction(name).is_none());
                 fixed.map(|(_, counter)| counter.packets).sum()

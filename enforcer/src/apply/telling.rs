@@ -11,6 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A change may have to wait as long as one look.
+const LOOK: Duration = Duration::from_micros(300);
+
 /// Without a [`Reporter`] it says nothing to anybody, and costs nothing.
 #[derive(Debug)]
 pub(super) struct Telling {
@@ -64,7 +67,7 @@ impl Telling {
             && self.policies != Some(version)
         {
             self.policies = Some(version);
-            self.reporter.changed();
+            self.reporter.advanced();
         }
     }
 
@@ -102,15 +105,18 @@ impl Telling {
         self.survey.as_ref()?.next()
     }
 
-    /// Looks at one policy, if it is time.
+    /// Looks at some policies, if it is time. Several, since to be woken for each would cost more than the look.
     pub(super) fn look(&mut self, cluster: &Cluster, now: Instant) {
-        if let Some(survey) = &mut self.survey
-            && survey.next().is_some_and(|at| at <= now)
-        {
-            let begin = Instant::now();
-            survey.step(cluster, now).into_iter().for_each(|event| self.reporter.tell(event));
-            survey.rest(begin.elapsed(), now);
+        let Some(survey) = &mut self.survey else { return };
+        let begin = Instant::now();
+        let is_due = |survey: &Survey| survey.next().is_some_and(|at| at <= now);
+        if !is_due(survey) {
+            return;
         }
+        while is_due(survey) && begin.elapsed() < LOOK {
+            survey.step(cluster, now).into_iter().for_each(|event| self.reporter.tell(event));
+        }
+        survey.rest(begin.elapsed(), now);
     }
 
     /// People should know of it.

@@ -199,7 +199,6 @@ async fn listen(monitor: Monitor, sender: Sender<Input>, nudge: Sender<Nudge>) {
     };
     loop {
         let foreign = match stream.next().await {
-            Ok(nft::Event::Commit { by_us: true, .. }) => false,
             Ok(nft::Event::Commit { touched, process, name, .. }) => {
                 let _ = nudge.send(Nudge::Rules);
                 if !touched.is_empty() {

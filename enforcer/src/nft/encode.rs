@@ -62,10 +62,11 @@ impl Transaction {
         table: &str,
         generation: Option<u32>,
         ending: Ending,
+        scratch: &mut ffi::Scratch,
     ) -> Result<Self, Error> {
         let mut encoder = Encoder {
             transaction: Self { bytes: Vec::new(), first: 0, messages: Vec::new(), end: None },
-            scratch: ffi::Scratch::new(),
+            scratch,
             table: c_name(table, &Object::Batch)?,
             op: 0,
             chains: BTreeSet::new(),
@@ -139,12 +140,12 @@ impl Transaction {
 /// # Errors
 /// [`Error::Invalid`].
 pub fn encode(delta: &Delta) -> Result<Vec<u8>, Error> {
-    Ok(Transaction::encode(delta, TABLE, None, Ending::Commit)?.bytes)
+    Ok(Transaction::encode(delta, TABLE, None, Ending::Commit, &mut ffi::Scratch::new())?.bytes)
 }
 
-struct Encoder {
+struct Encoder<'a> {
     transaction: Transaction,
-    scratch: ffi::Scratch,
+    scratch: &'a mut ffi::Scratch,
     table: CString,
     op: usize,
     /// Chains that this transaction makes: they have no rules yet.
@@ -168,7 +169,7 @@ const LISTED_PARTS: usize = 5;
 
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
-impl Encoder {
+impl Encoder<'_> {
     fn message(&mut self, kind: u16, family: Family, flags: u16, rule: Option<usize>, payload: &Payload) {
         let sent = Sent { start: self.transaction.bytes.len(), op: self.op, rule };
         self.transaction.messages.push(sent);

@@ -6,6 +6,7 @@ use super::{
     decode::{parse, parse_counters},
     encode::{Ending, Transaction, nfproto},
     error::{Error, Object, Refusal},
+    ffi::Scratch,
     refusal::refused_object,
     socket::{Dumped, Socket},
     uapi::*,
@@ -31,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The tables of the network namespace in which the socket was opened.
 pub struct Kernel {
     socket: Socket,
+    /// For the messages of transactions and the answers to them: both are large, and transactions come often.
+    scratch: Scratch,
+    buffer: Vec<u8>,
 }
 
 /// What has come back for a transaction.
@@ -48,7 +52,7 @@ impl Kernel {
     /// # Errors
     /// [`Error::Unsupported`] where the kernel has no netfilter, [`Error::System`].
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { socket: Socket::open()? })
+        Ok(Self { socket: Socket::open()?, scratch: Scratch::new(), buffer: Vec::new() })
     }
 
     /// The port id that notifications of this socket's commits carry; [`super::Monitor`] tells them apart by it.
@@ -85,7 +89,7 @@ impl Kernel {
         generation: Option<u32>,
         ending: Ending,
     ) -> Result<Commit, Error> {
-        let mut transaction = Transaction::encode(delta, table, generation, ending)?;
+        let mut transaction = Transaction::encode(delta, table, generation, ending, &mut self.scratch)?;
         if transaction.len() == 0 {
             return self.nothing_to_do(generation);
         }
@@ -120,10 +124,11 @@ impl Kernel {
     }
 
     /// All answers are there when the send returns; the deadline is for a kernel that breaks this.
-    fn answers(&self, transaction: &Transaction) -> Result<Answers, Error> {
-        let (deadline, mut buffer, mut answers) = (Socket::deadline(), Vec::new(), Answers::default());
+    fn answers(&mut self, transaction: &Transaction) -> Result<Answers, Error> {
+        let (deadline, mut answers) = (Socket::deadline(), Answers::default());
+        let Self { socket, buffer, .. } = self;
         loop {
-            match self.socket.receive_now(&mut buffer) {
+            match socket.receive_now(buffer) {
                 Ok(Some(len)) => answers.read(&buffer[..len], transaction)?,
                 // Some are lost; those that came before can be read still.
                 Err(Errno::ENOBUFS) => answers.overflow = true,
@@ -132,7 +137,7 @@ impl Kernel {
                     return Ok(answers);
                 }
                 Ok(None) => {
-                    let len = self.socket.receive(&mut buffer, deadline)?;
+                    let len = socket.receive(buffer, deadline)?;
                     answers.read(&buffer[..len], transaction)?;
                 }
             }

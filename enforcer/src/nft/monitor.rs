@@ -22,7 +22,7 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 /// One thing that listening has brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A commit has made a new generation.
+    /// A commit by somebody else has made a new generation.
     Commit {
         /// Its number.
         generation: u32,
@@ -30,9 +30,7 @@ pub enum Event {
         process: u32,
         /// Name of the process, at most 15 bytes.
         name: String,
-        /// It was the socket whose port the monitor was opened with.
-        by_us: bool,
-        /// Which of our two tables it has touched. Not told of our own commits.
+        /// Which of our two tables it has touched.
         touched: BTreeSet<Family>,
     },
     /// Notifications were lost: anything may have happened. Read the tables again.
@@ -42,23 +40,22 @@ pub enum Event {
 /// Listens from the moment it is opened. Dropped with its socket.
 pub struct Monitor {
     socket: Socket,
-    own_port: u32,
     touched: BTreeSet<Family>,
     pending: VecDeque<Event>,
 }
 
 impl Monitor {
     /// Listens in the network namespace of the calling thread. `own_port` is [`super::Kernel::port`]: what that socket
-    /// changes is told as one event a commit, without the objects.
+    /// changes is not told.
     ///
     /// # Errors
     /// [`Error::Permission`], [`Error::Unsupported`].
     pub fn open(own_port: u32) -> Result<Self, Error> {
         let socket = Socket::open()?;
         socket.set_receive_buffer(RECEIVE_BUFFER);
-        socket.filter(&mut without_objects_of(own_port))?;
+        socket.filter(&mut without(own_port))?;
         socket.join(NFNLGRP_NFTABLES)?;
-        Ok(Self { socket, own_port, touched: BTreeSet::new(), pending: VecDeque::new() })
+        Ok(Self { socket, touched: BTreeSet::new(), pending: VecDeque::new() })
     }
 
     /// The next event, or `None` if there is none yet. Never waits.
@@ -98,7 +95,6 @@ impl Monitor {
             generation: commit.u32(NFTA_GEN_ID).unwrap_or_default(),
             process: commit.u32(NFTA_GEN_PROC_PID).unwrap_or_default(),
             name: commit.text(NFTA_GEN_PROC_NAME).unwrap_or_default().into(),
-            by_us: message.port == self.own_port,
             touched: std::mem::take(&mut self.touched),
         });
         Ok(())
@@ -145,23 +141,18 @@ impl Stream {
     }
 }
 
-/// A socket filter that passes every end of a commit, and objects unless this port has changed them: loading our own
-/// 100,000 elements would overflow any buffer. A datagram is of one commit, so its first message speaks for all.
-fn without_objects_of(port: u32) -> [libc::sock_filter; 6] {
-    // Filters load in network order.
-    const KIND: u32 = 4;
+/// A socket filter that drops what this port has changed: loading our own 100,000 elements would overflow any buffer, and
+/// each of our commits would wake whoever listens for nothing. A datagram is of one commit, so its first message speaks
+/// for all.
+fn without(port: u32) -> [libc::sock_filter; 4] {
     const PORT: u32 = 12;
-    let kind = u16::from_be_bytes(message::NEWGEN.to_ne_bytes());
+    // Filters load in network order.
     let port = u32::from_be_bytes(port.to_ne_bytes());
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    let (load, jump, end) =
-        (libc::BPF_LD | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::BPF_RET);
     [
-        step(load | libc::BPF_H, 0, 0, KIND),
-        step(jump, 2, 0, kind.into()),
-        step(load | libc::BPF_W, 0, 0, PORT),
-        step(jump, 1, 0, port),
-        step(end, 0, 0, u32::MAX),
-        step(end, 0, 0, 0),
+        step(libc::BPF_LD | libc::BPF_ABS | libc::BPF_W, 0, 0, PORT),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, port),
+        step(libc::BPF_RET, 0, 0, 0),
+        step(libc::BPF_RET, 0, 0, u32::MAX),
     ]
 }

@@ -31,8 +31,6 @@ pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
-    /// Port id of the socket that asked for it, or that caused the change it tells of.
-    pub(super) port: u32,
     /// What follows the header.
     pub(super) payload: &'a [u8],
 }
@@ -72,7 +70,6 @@ fn split_message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
         kind: u16_at(bytes, 4)?,
         flags: u16_at(bytes, 6)?,
         sequence: u32_at(bytes, 8)?,
-        port: u32_at(bytes, 12)?,
         payload: bytes.get(HEADER..len)?,
     };
     Some((message, bytes.get(len.next_multiple_of(4)..).unwrap_or_default()))

@@ -39,6 +39,8 @@ pub struct Reporter(Option<Arc<Shared>>);
 #[derive(Debug)]
 struct Shared {
     changed: Notify,
+    /// Newer policies are in force.
+    advanced: Notify,
     events: mpsc::Sender<Event>,
     metrics: Arc<Metrics>,
     /// What the source suffers from, by resource.
@@ -65,7 +67,8 @@ pub struct Identity {
 #[must_use]
 pub fn channel(metrics: Arc<Metrics>) -> (Reporter, Reports) {
     let (sender, events) = mpsc::channel(WAITING);
-    let shared = Shared { changed: Notify::new(), events: sender, metrics, troubles: Mutex::default() };
+    let (changed, advanced) = (Notify::new(), Notify::new());
+    let shared = Shared { changed, advanced, events: sender, metrics, troubles: Mutex::default() };
     let shared = Arc::new(shared);
     (Reporter(Some(shared.clone())), Reports { shared, events })
 }
@@ -87,6 +90,13 @@ impl Reporter {
     pub fn changed(&self) {
         if let Some(shared) = &self.0 {
             shared.changed.notify_one();
+        }
+    }
+
+    /// Newer policies are in force here. All nodes say so at about the same time, so each takes its turn.
+    pub fn advanced(&self) {
+        if let Some(shared) = &self.0 {
+            shared.advanced.notify_one();
         }
     }
 

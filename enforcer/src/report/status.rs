@@ -48,6 +48,8 @@ pub struct Status {
     pub programs: usize,
     /// Packets dropped since the tables were made; `None` where the kernel does not tell.
     pub dropped: Option<u64>,
+    /// Nodes of the cluster, which all tell of themselves. Not part of the annotation.
+    pub nodes: usize,
 }
 
 impl Status {
@@ -85,6 +87,7 @@ mod tests {
             isolated: 44,
             programs: 12,
             dropped: Some(7),
+            nodes: 3,
         };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(

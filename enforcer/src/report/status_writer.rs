@@ -4,6 +4,7 @@ use super::{
     Event, Identity, Shared, Status,
     api::{Api, Place},
     attempts::Attempts,
+    event::hash,
     rate::Rate,
 };
 use crate::{
@@ -27,6 +28,8 @@ const RENEW: Duration = Duration::from_secs(15);
 const LASTS: u32 = 60;
 /// Not more often than this, however often the state changes.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Writings a second of all nodes together, when the policies have changed for all of them.
+const TOGETHER: u32 = 50;
 /// The loop answers between two commits.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,8 @@ struct Writer {
     version: Option<String>,
     since: Timestamp,
     is_contested: bool,
+    /// How many there were at the last writing.
+    nodes: usize,
 }
 
 pub(super) async fn run(shared: Arc<Shared>, api: Api, identity: Identity, inputs: Sender<Input>) {
@@ -64,6 +69,7 @@ pub(super) async fn run(shared: Arc<Shared>, api: Api, identity: Identity, input
         version: None,
         since: Timestamp::now(),
         is_contested: false,
+        nodes: 0,
     };
     let mut attempts = Attempts::new(writer.place.resource, "this node's status", shared.metrics.clone());
     loop {
@@ -81,6 +87,10 @@ pub(super) async fn run(shared: Arc<Shared>, api: Api, identity: Identity, input
             () = sleep_until(until) => {}
             // After a failure its own time counts, not that of what has changed.
             () = shared.changed.notified(), if result.is_ok() => {}
+            () = async {
+                shared.advanced.notified().await;
+                sleep(turn(&writer.identity.node, writer.nodes)).await;
+            }, if result.is_ok() => {}
         }
     }
 }
@@ -88,6 +98,7 @@ pub(super) async fn run(shared: Arc<Shared>, api: Api, identity: Identity, input
 impl Writer {
     async fn write(&mut self) -> Result<(), Fault> {
         let status = self.status().await;
+        self.nodes = status.nodes;
         let dropped = status.dropped.map_or(0, |total| self.rate.per_minute(total, Instant::now()));
         let status = status.to_json(dropped);
         let name = self.identity.node.clone();
@@ -178,10 +189,34 @@ impl Writer {
     }
 }
 
+/// How long after a change for all `nodes` this one writes: each at its own place in a time that is long enough for all, and
+/// never later than it would write anyway.
+fn turn(node: &str, nodes: usize) -> Duration {
+    let all = Duration::from_secs(1) * u32::try_from(nodes).unwrap_or(u32::MAX) / TOGETHER;
+    let place = hash(node) % 1000;
+    all.min(RENEW) * u32::try_from(place).unwrap_or_default() / 1000
+}
+
 /// Stays over restarts of policyd: the host's boot, and its network namespace.
 fn host() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = fs::read_link("/proc/self/ns/net").unwrap_or_default();
     let number: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
     format!("{}/{number}", boot.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_nodes_write_at_once_and_many_take_turns() {
+        assert!(turn("w1", 0).is_zero());
+        let latest = |nodes: usize| (0..nodes).map(|n| turn(&format!("worker-{n}"), nodes)).max().unwrap();
+        assert!(latest(3) < Duration::from_millis(60));
+        assert!(latest(500) > Duration::from_secs(8) && latest(500) < Duration::from_secs(10));
+        assert!(latest(5_000) < RENEW);
+        let first_second = (0..500).filter(|n| turn(&format!("worker-{n}"), 500) < Duration::from_secs(1));
+        assert!((20..100).contains(&first_second.count()));
+    }
 }

@@ -9,6 +9,7 @@ use super::{
     backend::{Backend, Commit, Counter, Dump, Foreign},
     encode::{Ending, Transaction},
     error::{Error, Refusal},
+    ffi::Scratch,
 };
 use compiler::{
     delta::Delta,
@@ -144,7 +145,7 @@ impl State {
 
     fn commit(&mut self, delta: &Delta, expected: Option<u32>) -> Result<Commit, Error> {
         // What has no form in the kernel is found before anything is sent.
-        let transaction = Transaction::encode(delta, TABLE, expected, Ending::Commit)?;
+        let transaction = Transaction::encode(delta, TABLE, expected, Ending::Commit, &mut Scratch::new())?;
         if let Some(expected) = expected.filter(|&e| e != self.generation) {
             return Err(Error::Restart(expected));
         }
