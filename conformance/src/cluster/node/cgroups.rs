@@ -1,9 +1,17 @@
 //! A node's control groups: one folder in each hierarchy of the machine, `<cluster>/<node>`.
 
 use crate::cluster::ClusterError;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
 
 const ROOT: &str = "/sys/fs/cgroup";
+/// How long processes that were killed may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes them. The cluster's reaper removes them.
 pub(super) fn create(cluster: &str, node: &str) -> Result<(), ClusterError> {
@@ -30,6 +38,38 @@ pub(super) fn create(cluster: &str, node: &str) -> Result<(), ClusterError> {
         }
     }
     Ok(())
+}
+
+/// Removes what a node's containers had below its own: a kernel that boots has none of it. The node's processes are ending; their groups
+/// can be removed once they have.
+pub(super) fn forget(cluster: &str, node: &str) -> Result<(), ClusterError> {
+    let root = Path::new(ROOT);
+    let entries = fs::read_dir(root).map_err(ClusterError::io(ROOT))?;
+    for folder in entries.filter_map(|entry| Some(entry.ok()?.path())).chain([root.to_owned()]) {
+        let end = Instant::now() + PATIENCE;
+        for group in groups_below(&folder.join(cluster).join(node)) {
+            while let Err(error) = fs::remove_dir(&group) {
+                match error.kind() {
+                    ErrorKind::NotFound => break,
+                    ErrorKind::ResourceBusy if Instant::now() < end => thread::sleep(PATIENCE / 100),
+                    _ => return Err(ClusterError::io(group.display().to_string())(error)),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All folders below one, each after those that are in it.
+fn groups_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(groups_below(&entry.path()));
+            found.push(entry.path());
+        }
+    }
+    found
 }
 
 /// In the only hierarchy of version 2, controllers are handed down from group to group.

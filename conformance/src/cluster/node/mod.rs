@@ -96,9 +96,10 @@ impl ClusterNode {
         index: u8,
         meanwhile: impl FnOnce(&Netns) -> Result<(), ClusterError>,
     ) -> Result<Self, ClusterError> {
-        let netns = self.netns.clone();
+        let (netns, cluster, name) = (self.netns.clone(), self.folders.cluster_id(), self.name.clone());
         drop(self);
         links::forget(&netns)?;
+        cgroups::forget(&cluster, &name)?;
         meanwhile(&netns)?;
         Self::start(boot, index, netns)
     }
