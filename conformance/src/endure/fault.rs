@@ -1,6 +1,6 @@
 //! Breaking things on a node.
 
-use super::{error::EndureError, round::FaultKind};
+use super::{error::EndureError, memory, round::FaultKind};
 use crate::{enforced::Policyd, lab::Netns, random::Draw};
 use nix::{
     sys::signal::{Signal, kill},
@@ -30,6 +30,7 @@ pub(super) fn inflict(
             thread::sleep(time);
             Ok(())
         })?,
+        FaultKind::Squeeze(limit, time) => memory::short(policyd, limit, time)?,
         FaultKind::Strangers => strangers(node)?,
         FaultKind::Overflow => frozen(policyd, || {
             flood(node)?;

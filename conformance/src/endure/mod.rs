@@ -10,6 +10,7 @@ mod error;
 mod expect;
 mod fault;
 mod keep;
+mod memory;
 mod report;
 mod round;
 mod streams;

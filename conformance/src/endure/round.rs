@@ -44,6 +44,8 @@ pub(super) enum FaultKind {
     Kill(Duration),
     /// `policyd` is stopped (SIGSTOP) for a while.
     Freeze(Duration),
+    /// `policyd` gets only so many bytes of memory more, for a while; mostly it is killed for want of it.
+    Squeeze(u64, Duration),
     /// Tables of others come, fill, and go, as kube-proxy's and a firewall's do.
     Strangers,
     /// So many foreign changes while `policyd` is stopped that its notifications overflow; one of them is in our table.
@@ -60,7 +62,7 @@ impl FaultKind {
     /// Whether what is in force on the node is another thing for a moment: until it is repaired.
     pub(super) fn damages(self) -> bool {
         match self {
-            Self::Kill(_) | Self::Freeze(_) | Self::Strangers => false,
+            Self::Kill(_) | Self::Freeze(_) | Self::Squeeze(..) | Self::Strangers => false,
             Self::Overflow | Self::Edit | Self::Delete | Self::Flush => true,
         }
     }
@@ -70,6 +72,7 @@ impl FaultKind {
         match self {
             Self::Kill(_) => "policyd killed",
             Self::Freeze(_) => "policyd frozen",
+            Self::Squeeze(..) => "policyd short of memory",
             Self::Strangers => "others' tables came and went",
             Self::Overflow => "notifications lost",
             Self::Edit => "our tables edited",
@@ -118,13 +121,18 @@ fn changes(draw: &mut Draw) -> Vec<Change> {
 fn fault(draw: &mut Draw) -> Fault {
     let node = 1 + draw.below(usize::from(NODES)) as u8;
     let while_ms = |draw: &mut Draw, most| Duration::from_millis(draw.below(most) as u64);
-    let kind = match draw.below(16) {
+    let kind = match draw.below(18) {
         0..6 => FaultKind::Kill(while_ms(draw, 400)),
         6..8 => FaultKind::Freeze(while_ms(draw, 1_500)),
         8..10 => FaultKind::Strangers,
         10 => FaultKind::Overflow,
         11..14 => FaultKind::Edit,
         14 => FaultKind::Delete,
+        15 | 16 => {
+            // From what one transaction needs to what a few do.
+            let limit = draw.one_of(&[64, 256, 1024]) * 1024;
+            FaultKind::Squeeze(limit, while_ms(draw, 500))
+        }
         _ => FaultKind::Flush,
     };
     Fault { node, kind }
@@ -188,6 +196,9 @@ impl fmt::Display for Fault {
         write!(f, "on node {}: {}", self.node, self.kind.name())?;
         match self.kind {
             FaultKind::Kill(time) | FaultKind::Freeze(time) => write!(f, " for {} ms", time.as_millis()),
+            FaultKind::Squeeze(limit, time) => {
+                write!(f, ", {} kB, for {} ms", limit / 1024, time.as_millis())
+            }
             _ => Ok(()),
         }
     }
@@ -221,7 +232,7 @@ mod tests {
         let again: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed))).collect();
         assert_eq!(rounds, again);
         let faults: BTreeSet<_> = rounds.iter().filter_map(|r| Some(r.fault()?.kind.name())).collect();
-        assert_eq!(faults.len(), 7, "{faults:?}");
+        assert_eq!(faults.len(), 8, "{faults:?}");
         assert!(rounds.iter().any(|round| matches!(round, Round::Replace(pods) if pods.len() > 1)));
     }
 }
