@@ -11,8 +11,11 @@ use crate::{
     state,
 };
 use compiler::delta::{Delta, Op};
-use std::{fs, io};
+use std::{fs, io, thread, time::Duration};
 use tokio::runtime::Builder;
+
+/// How long a packet may be among the rules, on a processor that the machine below takes away meanwhile.
+const UNDER_WAY: Duration = Duration::from_millis(20);
 
 pub(super) fn run(options: &CleanupOptions) -> Result<(), Failure> {
     undo(&options.state)?;
@@ -74,11 +77,25 @@ fn undo(options: &StateOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Deletes both tables in one transaction; returns the names of those that were there.
+/// Deletes both tables; returns the names of those that were there.
+///
+/// Their base chains are emptied first. The kernel takes the generation of the rules once for a packet, and that of a set's elements at each
+/// look-up (`nft_do_chain`, `nft_genmask_cur`): a packet that is among the rules while the sets go with them finds nothing there, and
+/// would be dropped as a stray, permitted or not.
 fn remove_tables() -> Result<Vec<String>, Error> {
     let mut kernel = Kernel::open()?;
     let dump = kernel.dump()?;
-    let families: Vec<_> = dump.ruleset.tables.keys().copied().collect();
+    let tables = &dump.ruleset.tables;
+    let chains = tables.iter().flat_map(|(&family, table)| {
+        let base = table.chains.iter().filter(|(_, chain)| chain.base.is_some());
+        base.map(move |(name, _)| Op::SetRules { family, chain: name.clone(), rules: Vec::new() })
+    });
+    let ops: Vec<_> = chains.collect();
+    if !ops.is_empty() {
+        kernel.commit(&Delta { ops }, None)?;
+        thread::sleep(UNDER_WAY);
+    }
+    let families: Vec<_> = tables.keys().copied().collect();
     if !families.is_empty() {
         let ops = families.iter().map(|&family| Op::DeleteTable { family }).collect();
         kernel.commit(&Delta { ops }, None)?;
