@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Numbers of policies that are compared.
-const POLICIES: [usize; 3] = [1, 100, 10_000];
+const POLICIES: [usize; 5] = [1, 10, USUAL, 1_000, 10_000];
 /// The number at which everything else is measured.
 const USUAL: usize = 100;
 const ISOLATED: [(Isolated, &str, f64); 3] = [
@@ -64,8 +64,9 @@ fn run(rounds: usize) -> Result<(), LabError> {
     let start = Instant::now();
     let mut stage = Stage::raise()?;
     let contenders = contenders(&stage)?;
-    let path =
-        |name, near, family, nodes| Ok::<_, LabError>(Path { name, flow: stage.flow(near, family)?, nodes });
+    let path = |name: &str, near, family, nodes| {
+        Ok::<_, LabError>(Path { name: name.into(), load: Box::new(stage.flow(near, family)?), nodes })
+    };
     let paths = [
         path("same node, IPv4", true, Family::V4, 1)?,
         path("same node, IPv6", true, Family::V6, 1)?,
@@ -92,7 +93,7 @@ fn run(rounds: usize) -> Result<(), LabError> {
     }
     println!("\nwhat one step costs, {} of them in a chain ({})", layout::REPEATED, paths[0].name);
     for (step, paths) in steps.iter().zip(&of_steps) {
-        let one = paths[0].over().times(1.0 / f64::from(layout::REPEATED));
+        let one = paths[0].mean().over().times(1.0 / f64::from(layout::REPEATED));
         println!(
             "  {:<58} {:>8.0} {:>16}",
             step.name,
@@ -103,6 +104,7 @@ fn run(rounds: usize) -> Result<(), LabError> {
     println!();
     for (number, path) in paths.iter().enumerate() {
         budgets(path, &comparisons, &of_path(number));
+        plot(path, &of_path(number));
     }
     Ok(())
 }
@@ -177,8 +179,8 @@ fn comparisons(all: &Contenders) -> Vec<Comparison<'_>> {
     let palisade = all.palisade.iter().flatten();
     let mut comparisons: Vec<_> =
         first.chain(palisade).chain([&all.by_block]).map(|subject| over_empty(all, subject)).collect();
-    // Both sides at 100 policies, with and without the guard.
-    let usual = &all.palisade[2][1];
+    // Both sides at the usual number of policies, with and without the guard.
+    let usual = &all.palisade[2][2];
     comparisons.push(Comparison {
         name: "the bridge guard, over both sides isolated".into(),
         subject: vec![usual, &all.guard],
@@ -189,34 +191,47 @@ fn comparisons(all: &Contenders) -> Vec<Comparison<'_>> {
 }
 
 fn table(path: &Path, comparisons: &[Comparison<'_>], measured: &[&Measured]) {
-    let base = Middle::of(measured.iter().flat_map(|m| m.base.iter().copied()).collect()).median;
+    let base = Middle::of(measured.iter().flat_map(|m| m.mean().base).collect()).median;
     let nodes =
         if path.nodes == 1 { String::new() } else { format!(", over {} nodes with the tables", path.nodes) };
     println!("\n{}{nodes}: the base takes {base:.0} ns a packet", path.name);
     println!("  {:<58} {:>8} {:>16} {:>9} {:>6} {:>7}", "", "ns over", "", "original", "reply", "ratio");
     for (comparison, m) in comparisons.iter().zip(measured) {
-        let over = m.over();
-        let way = |samples: &[f64]| Middle::of(samples.to_vec()).median;
+        let over = m.mean().over();
+        let way = |way: usize| m.0[way].over().median;
         println!(
             "  {:<58} {:>8.0} {:>16} {:>9.0} {:>6.0} {:>7.3}",
             comparison.name,
             over.median,
             format!("[{:.0}, {:.0}]", over.low, over.high),
-            way(&m.over_original),
-            way(&m.over_reply),
-            m.ratio().median,
+            way(0),
+            way(1),
+            m.mean().ratio().median,
         );
+    }
+}
+
+/// How the cost goes with the number of policies.
+fn plot(path: &Path, measured: &[&Measured]) {
+    for (number, (_, name, _)) in ISOLATED.into_iter().enumerate() {
+        for (policies, measured) in POLICIES.into_iter().zip(&measured[FIRST + number * POLICIES.len()..]) {
+            println!(
+                "plot: A packet, {} | policies | ns over an empty chain | {name} isolated | {policies} | {:.1}",
+                path.name,
+                measured.mean().over().median
+            );
+        }
     }
 }
 
 /// The dearest number of policies over the cheapest, by what they cost over the base.
 fn flatness(measured: &[&Measured]) -> Middle {
-    let by_cost = |m: &&&Measured| m.over().median;
+    let by_cost = |m: &&&Measured| m.mean().over().median;
     let compare = |a: &&&Measured, b: &&&Measured| by_cost(a).total_cmp(&by_cost(b));
     let (best, worst) = (measured.iter().min_by(compare), measured.iter().max_by(compare));
     let ratios = best.zip(worst).map(|(best, worst)| {
-        let pairs = best.over.iter().zip(&worst.over);
-        pairs.filter(|(best, _)| **best > 0.0).map(|(best, worst)| worst / best).collect()
+        let pairs = best.mean().over.into_iter().zip(worst.mean().over);
+        pairs.filter(|(best, _)| *best > 0.0).map(|(best, worst)| worst / best).collect()
     });
     Middle::of(ratios.unwrap_or_default())
 }
@@ -224,16 +239,22 @@ fn flatness(measured: &[&Measured]) -> Middle {
 /// Limits are for one node, so what packets pay on two is halved; the guard is on the sender's node alone.
 fn budgets(path: &Path, comparisons: &[Comparison<'_>], measured: &[&Measured]) {
     let cost = |what: &str, m: &Measured, nodes: u8, limit: f64| {
-        let over = m.over().times(1.0 / f64::from(nodes));
+        let over = m.mean().over().times(1.0 / f64::from(nodes));
         let node = if nodes == 1 { "" } else { ", a node" };
-        let value =
-            format!("{:.0} ns [{:.0}, {:.0}], x{:.3}", over.median, over.low, over.high, m.ratio().median);
+        let value = format!(
+            "{:.0} ns [{:.0}, {:.0}], x{:.3}",
+            over.median,
+            over.low,
+            over.high,
+            m.mean().ratio().median
+        );
         println!("budget: {}: {what}{node} | {limit:.0} ns | {value} | {}", path.name, over.within(limit));
     };
     for (number, (_, name, limit)) in ISOLATED.into_iter().enumerate() {
         let rows = FIRST + number * POLICIES.len()..FIRST + (number + 1) * POLICIES.len();
+        let cost_of = |row: usize| measured[row].mean().over().median;
         let flat = flatness(&measured[rows.clone()]);
-        let dearest = rows.max_by(|&a, &b| measured[a].over().median.total_cmp(&measured[b].over().median));
+        let dearest = rows.max_by(|&a, &b| cost_of(a).total_cmp(&cost_of(b)));
         if let Some(dearest) = dearest {
             cost(
                 &format!("{} (the dearest)", comparisons[dearest].name),

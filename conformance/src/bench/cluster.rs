@@ -1,6 +1,6 @@
 //! A cluster of any number of policies, all of which select the pods that the flows are between.
 
-use super::PORT;
+use super::stage::PERMITTED;
 use crate::lab::{Family, Lab, addresses};
 use compiler::{
     Compiler, Event,
@@ -125,7 +125,7 @@ impl Plan {
     }
 
     /// Each policy lets one app's pods in at one port, every eighth an address range as well, every sixteenth a range of
-    /// ports too wide for the exact set; the last one permits the flow.
+    /// ports too wide for the exact set; the last one permits the flows.
     fn policy(&self, i: usize) -> NetworkPolicy {
         let mut rules =
             vec![Rule { peers: vec![app(&format!("app-{i}"))], ports: tcp(8000 + (i % 1000) as u16, 0) }];
@@ -147,8 +147,8 @@ impl Plan {
         let with = |peer: &str| {
             let mut rules = rules.clone();
             if i + 1 == self.policies {
-                let port = PolicyPort { protocol: Protocol::Udp, port: PortMatch::Range(PORT, PORT) };
-                rules.push(Rule { peers: permit(peer), ports: vec![port] });
+                let port = |(protocol, port)| PolicyPort { protocol, port: PortMatch::Range(port, port) };
+                rules.push(Rule { peers: permit(peer), ports: PERMITTED.map(port).into() });
             }
             rules
         };

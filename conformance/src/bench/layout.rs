@@ -2,8 +2,9 @@
 //! live elsewhere.
 
 use super::{
-    Contender, PORT,
+    Contender,
     cluster::{self, Plan},
+    stage::PERMITTED,
 };
 use crate::lab::{Family, Lab, addresses};
 use std::fmt::Write;
@@ -63,7 +64,9 @@ fn table(lab: &Lab, ip: &str, policies: usize, established: Established, family:
         };
         let mut rules = permits(&format!("from-{i}"), format!("tcp dport {port}"));
         if i + 1 == policies {
-            rules += &permits("clients", format!("udp dport {PORT}"));
+            for (protocol, port) in PERMITTED {
+                rules += &permits("clients", format!("{} dport {port}", protocol.name().to_lowercase()));
+            }
         }
         let _ = writeln!(text, "\tchain policy-{i} {{\n{rules}\t}}");
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything that is compared stands in one lab at once, as tables that sleep (`flags dormant`: their chains hang on no
 //! hook). A comparison wakes its base, measures, wakes its subject, measures, and so on in turn (A B A B …): the pods,
-//! sockets, conntrack entries and routes stay the same, only the hooks change. A [`Flow`] is driven by one thread that owns
+//! sockets, conntrack entries and routes stay the same, only the hooks change. A [flow](load::Flow) is driven by one thread that owns
 //! both of its sockets: a datagram has gone through the whole path, to the receiver's queue, when `send` returns. So the
 //! time of a burst of sends is the cost of the path, without a wake-up or a second processor in it. The thread is
 //! pinned and runs ahead of all normal work ([`processor`]), and a visit keeps the median of its many short bursts.
@@ -12,8 +12,9 @@
 
 pub mod cluster;
 mod contender;
-mod flow;
 pub mod layout;
+pub mod load;
+mod nfnetlink;
 pub mod processor;
 mod rounds;
 mod stage;
@@ -21,6 +22,6 @@ pub mod statistics;
 mod switch;
 
 pub use contender::Contender;
-pub use flow::{Flow, Way};
-pub use rounds::{Comparison, Measured, Path, measure};
+pub use load::Load;
+pub use rounds::{Comparison, Measured, Paired, Path, measure};
 pub use stage::{PORT, Stage};

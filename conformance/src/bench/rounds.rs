@@ -1,23 +1,23 @@
 //! Rounds of comparisons, each a base and a subject in turn.
 
 use super::{
-    Contender, Flow, Stage, Way,
+    Contender, Load, Stage,
     statistics::{Middle, median},
 };
 use crate::lab::LabError;
 
-/// Bursts of each flow and way that a visit throws away: caches fill with what was woken.
+/// Bursts of each load that a visit throws away: caches fill with what was woken.
 const WARM_UP: usize = 2;
 /// Bursts that it keeps. Few, since bursts of one visit agree within one part in a hundred, and visits less so.
 const BURSTS: usize = 5;
 
-/// A flow, with what it is called in the report.
+/// What goes through a path, with what the path is called in the report.
 #[derive(Debug)]
 pub struct Path {
-    /// Such as `bridged IPv4`.
-    pub name: &'static str,
-    /// The flow.
-    pub flow: Flow,
+    /// Such as `same node, IPv4`.
+    pub name: String,
+    /// What is sent.
+    pub load: Box<dyn Load>,
     /// How many nodes its packets pass.
     pub nodes: u8,
 }
@@ -33,21 +33,34 @@ pub struct Comparison<'a> {
     pub base: Vec<&'a Contender>,
 }
 
-/// What the rounds said about one comparison on one path, a sample a round: nanoseconds a packet, both ways' mean.
+/// What the rounds said about one comparison on one path: by figure of the load.
 #[derive(Clone, Debug, Default)]
-pub struct Measured {
+pub struct Measured(pub Vec<Paired>);
+
+/// One figure, a sample a round.
+#[derive(Clone, Debug, Default)]
+pub struct Paired {
     /// The base.
     pub base: Vec<f64>,
     /// The subject less the mean of the base's visits before and after it.
     pub over: Vec<f64>,
-    /// The same for packets of the original direction alone.
-    pub over_original: Vec<f64>,
-    /// The same for replies alone.
-    pub over_reply: Vec<f64>,
 }
 
 impl Measured {
-    /// Nanoseconds a packet over the base.
+    /// The mean of all figures, round by round.
+    #[must_use]
+    pub fn mean(&self) -> Paired {
+        let mean = |samples: fn(&Paired) -> &[f64]| {
+            let rounds = self.0.iter().map(|paired| samples(paired).len()).min().unwrap_or(0);
+            let of_round = |round: usize| self.0.iter().map(|paired| samples(paired)[round]).sum::<f64>();
+            (0..rounds).map(|round| of_round(round) / self.0.len() as f64).collect()
+        };
+        Paired { base: mean(|paired| &paired.base), over: mean(|paired| &paired.over) }
+    }
+}
+
+impl Paired {
+    /// What the subject takes over the base.
     #[must_use]
     pub fn over(&self) -> Middle {
         Middle::of(self.over.clone())
@@ -58,19 +71,26 @@ impl Measured {
     pub fn ratio(&self) -> Middle {
         Middle::of(self.base.iter().zip(&self.over).map(|(base, over)| (base + over) / base).collect())
     }
+
+    /// The subject itself.
+    #[must_use]
+    pub fn subject(&self) -> Middle {
+        Middle::of(self.base.iter().zip(&self.over).map(|(base, over)| base + over).collect())
+    }
 }
 
-/// One visit: by path, the medians of both ways.
-type Visit = Vec<[f64; 2]>;
+/// One visit: by path, by figure, the median of its bursts.
+type Visit = Vec<Vec<f64>>;
 
 fn visit(stage: &mut Stage, awake: &[&Contender], paths: &[Path]) -> Result<Visit, LabError> {
     stage.wake(awake)?;
-    let way = |path: &Path, way| {
-        (0..WARM_UP).try_for_each(|_| path.flow.burst(way).map(drop))?;
-        let bursts: Result<Vec<_>, _> = (0..BURSTS).map(|_| path.flow.burst(way)).collect();
-        Ok::<_, LabError>(median(bursts?))
+    let of_path = |path: &Path| {
+        (0..WARM_UP).try_for_each(|_| path.load.burst().map(drop))?;
+        let bursts = (0..BURSTS).map(|_| path.load.burst()).collect::<Result<Vec<_>, LabError>>()?;
+        let figures = 0..path.load.figures().len();
+        Ok(figures.map(|figure| median(bursts.iter().map(|burst| burst[figure]).collect())).collect())
     };
-    paths.iter().map(|path| Ok([way(path, Way::Original)?, way(path, Way::Reply)?])).collect()
+    paths.iter().map(of_path).collect()
 }
 
 fn same(a: &[&Contender], b: &[&Contender]) -> bool {
@@ -89,7 +109,8 @@ pub fn measure(
     rounds: usize,
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<Vec<Measured>>, LabError> {
-    let mut measured = vec![vec![Measured::default(); paths.len()]; comparisons.len()];
+    let none = |path: &Path| Measured(vec![Paired::default(); path.load.figures().len()]);
+    let mut measured = vec![paths.iter().map(none).collect::<Vec<_>>(); comparisons.len()];
     for round in 0..rounds {
         // A visit of the base after one subject is the one before the next: A B A C A …
         let mut last: Option<(&[&Contender], Visit)> = None;
@@ -101,12 +122,11 @@ pub fn measure(
             let subject = visit(stage, &comparison.subject, paths)?;
             let after = visit(stage, &comparison.base, paths)?;
             for (path, measured) in measured.iter_mut().enumerate() {
-                let base = |way: usize| (before[path][way] + after[path][way]) / 2.0;
-                let over = |way: usize| subject[path][way] - base(way);
-                measured.base.push((base(0) + base(1)) / 2.0);
-                measured.over.push((over(0) + over(1)) / 2.0);
-                measured.over_original.push(over(0));
-                measured.over_reply.push(over(1));
+                for (figure, measured) in measured.0.iter_mut().enumerate() {
+                    let base = (before[path][figure] + after[path][figure]) / 2.0;
+                    measured.base.push(base);
+                    measured.over.push(subject[path][figure] - base);
+                }
             }
             last = Some((&comparison.base, after));
         }

@@ -1,6 +1,10 @@
 //! The lab in which everything is compared.
 
-use super::{Contender, Flow, cluster, switch::Switch};
+use super::{
+    Contender, cluster,
+    load::{Denied, End, Flow, NewFlows, Requests, Stream},
+    switch::Switch,
+};
 use crate::{
     attack::port,
     lab::{Family, Lab, LabError, Pod, PodSpec, Service, ServicePort},
@@ -9,8 +13,22 @@ use compiler::config::Port;
 use policy_model::object::Protocol;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-/// The port that the flows go to.
+/// The port that established flows and streams go to.
 pub const PORT: u16 = 7000;
+/// The port that new flows go to.
+const NEW_FLOWS_PORT: u16 = 7001;
+/// The port that requests go to.
+const REQUESTS_PORT: u16 = 7002;
+/// The port that nothing permits.
+const DENIED_PORT: u16 = 7003;
+
+/// What the last of all policies permits.
+pub(super) const PERMITTED: [(Protocol, u16); 4] = [
+    (Protocol::Udp, PORT),
+    (Protocol::Tcp, PORT),
+    (Protocol::Udp, NEW_FLOWS_PORT),
+    (Protocol::Udp, REQUESTS_PORT),
+];
 
 /// Two nodes with a client, a server beside it and a server on the other node; Flannel's and kube-proxy's tables on both,
 /// which stay as they are all the time.
@@ -55,14 +73,53 @@ impl Stage {
         &self.lab
     }
 
-    /// A flow from the client to the server on its own node (bridged), or to the one across the overlay.
+    /// An established flow from the client to the server on its own node (bridged), or to the one across the overlay.
     ///
     /// # Errors
     /// As [`Flow::open`].
     pub fn flow(&self, near: bool, family: Family) -> Result<Flow, LabError> {
-        let server = &self.servers[usize::from(!near)];
-        let end = |pod: &'_ Arc<Pod>| pod.address(family);
-        Flow::open((self.client.netns(), end(&self.client)), (server.netns(), end(server)), PORT)
+        let [client, server] = self.ends(near, family);
+        Flow::open(client, server, PORT)
+    }
+
+    /// Flows that begin, between the same pods.
+    ///
+    /// # Errors
+    /// As [`NewFlows::open`].
+    pub fn new_flows(&self, near: bool, family: Family) -> Result<NewFlows, LabError> {
+        let [client, server] = self.ends(near, family);
+        NewFlows::open(client, server, NEW_FLOWS_PORT, self.lab.nodes().iter().map(|node| node.netns()))
+    }
+
+    /// Requests, between the same pods.
+    ///
+    /// # Errors
+    /// As [`Requests::open`].
+    pub fn requests(&self, near: bool, family: Family) -> Result<Requests, LabError> {
+        let [client, server] = self.ends(near, family);
+        Requests::open(client, server, REQUESTS_PORT)
+    }
+
+    /// A TCP connection, between the same pods.
+    ///
+    /// # Errors
+    /// As [`Stream::open`].
+    pub fn stream(&self, near: bool, family: Family) -> Result<Stream, LabError> {
+        let [client, server] = self.ends(near, family);
+        Stream::open(client, server, PORT)
+    }
+
+    /// A flood to a port that the policies do not permit, between the same pods.
+    ///
+    /// # Errors
+    /// As [`Denied::open`].
+    pub fn denied(&self, near: bool, family: Family) -> Result<Denied, LabError> {
+        let [client, server] = self.ends(near, family);
+        Denied::open(client, server, DENIED_PORT)
+    }
+
+    fn ends(&self, near: bool, family: Family) -> [End<'_>; 2] {
+        [&self.client, &self.servers[usize::from(!near)]].map(|pod| (pod.netns(), pod.address(family)))
     }
 
     /// The interfaces of the pods on a node, for its source guard.

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p policyctl --bench policyctl [-- --small | --write FOLDER]`; `--small` leaves out 10,000 workloads, and
 //! `--write` only writes the inputs of 1,000, to try the program on. Lines that begin with `budget:` are what
-//! `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`.
+//! `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`; those that begin with `plot:` are its pictures'.
 
 mod child;
 mod folder;
@@ -88,6 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (size, costs) in SIZES.into_iter().zip(costs) {
             let figure = Figure::of(costs);
             println!("    {size:>6} workloads and policies: {}", figure.line(before));
+            println!("{}", figure.points(verb.name, size));
             before = Some(figure.median);
             if let Some(limit) = verb.limit.filter(|_| size == 1_000) {
                 budgets.push(figure.budget(
@@ -105,6 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 (0..3).map(|_| child::run(&(verb.arguments)(&paths))).collect::<Result<Vec<_>, _>>()?;
             let figure = Figure::of(&costs);
             println!("    {:<24} {}", verb.name, figure.line(None));
+            println!("{}", figure.points(verb.name, LARGE));
             if verb.name.starts_with("matrix") {
                 let what = format!("policyctl matrix, {LARGE} workloads and {LARGE} policies");
                 budgets.push(figure.budget(&what, Duration::from_secs(20)));
@@ -147,6 +149,16 @@ impl Figure {
     fn line(&self, before: Option<Duration>) -> String {
         let growth = before.map(|before| format!("x{:.2}", self.median.as_secs_f64() / before.as_secs_f64()));
         format!("{:<32} {:>6} {:>5} MB", self.times(), growth.unwrap_or_default(), self.memory / 1_000_000)
+    }
+
+    fn points(&self, verb: &str, size: usize) -> String {
+        let size_axis = "workloads, and as many policies";
+        format!(
+            "plot: policyctl, the whole program | {size_axis} | ms | {verb} | {size} | {:.2}\n\
+             plot: policyctl, most memory | {size_axis} | MB | {verb} | {size} | {:.2}",
+            self.median.as_secs_f64() * 1e3,
+            self.memory as f64 / 1e6
+        )
     }
 
     /// No verdict where the spread holds the limit.

@@ -1,17 +1,23 @@
 //! `docs/performance.md`, made of what the benchmarks printed.
 
-use super::Report;
+use super::{kept::Report, plots::Plot};
 use std::fmt::Write;
 
 /// What the figures mean, written by hand.
 const NOTES: &str = include_str!("notes.md");
 
+/// The folder of the pictures, beside the document.
+pub(super) const PICTURES: &str = "performance";
+
 /// The whole document. Writing to a String cannot fail.
-pub(super) fn text(machine: &[(&str, String)], reports: &[Report]) -> String {
-    let mut text = "# Performance\n\n<!-- Written by `cargo bench-all --write`; run it again in place of editing. The words \
-                    between the figures are in conformance/src/bin/dev/bench/notes.md. -->\n\n"
+pub(super) fn text(reports: &[Report], plots: &[Plot]) -> String {
+    let mut text = "# Performance\n\n<!-- Written by `cargo bench-all [NAME…] --write` from the runs in \
+                    conformance/results/bench; run it again in place of editing. The words between the figures are in \
+                    conformance/src/bin/dev/bench/notes.md. -->\n\n"
         .to_owned();
-    for (name, value) in machine {
+    // What all ran on stands once, what differs with each.
+    let is_common = |line: &&(String, String)| reports.iter().all(|report| report.machine.contains(line));
+    for (name, value) in reports.first().iter().flat_map(|first| first.machine.iter().filter(is_common)) {
         let _ = writeln!(text, "- {name}: {value}");
     }
     text += "\n## Budgets\n\n| what | budget | measured | |\n| --- | --- | --- | --- |\n";
@@ -22,9 +28,19 @@ pub(super) fn text(machine: &[(&str, String)], reports: &[Report]) -> String {
             budget.what, budget.limit, budget.measured, budget.verdict
         );
     }
+    if !plots.is_empty() {
+        text += "\n## How it grows\n\nBoth axes are logarithmic.\n";
+    }
+    for plot in plots {
+        let _ = writeln!(text, "\n![{}]({PICTURES}/{})", plot.title, plot.file);
+    }
     let _ = write!(text, "\n{NOTES}");
     for report in reports {
-        let _ = writeln!(text, "\n## {}\n\n```text\n{}\n```", report.title, report.text.trim_matches('\n'));
+        let own = report.machine.iter().filter(|line| !is_common(line));
+        let own: Vec<String> = own.map(|(name, value)| format!("{name} {value}")).collect();
+        let own = if own.is_empty() { String::new() } else { format!("{}\n\n", own.join(", ")) };
+        let figures = report.text.trim_matches('\n');
+        let _ = writeln!(text, "\n## {}\n\n{own}```text\n{figures}\n```", report.title);
     }
     text
 }
@@ -36,12 +52,23 @@ mod tests {
 
     #[test]
     fn figures_stand_under_their_titles_and_budgets_in_one_table() {
-        let mut report =
-            Report { title: "a: b".to_owned(), text: "\nfigures\n".to_owned(), budgets: Vec::new() };
-        report.budgets.extend(Budget::read("budget: x | 1 | 2 | not met"));
-        let text = text(&[("kernel", "6".to_owned())], &[report]);
-        assert!(text.contains("- kernel: 6\n"), "{text}");
+        let machine = |date: &str| {
+            let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            vec![line("date", date), line("kernel", "6")]
+        };
+        let report = |title: &str, date| Report {
+            title: title.to_owned(),
+            text: "\nfigures\n".to_owned(),
+            machine: machine(date),
+            budgets: Budget::read("budget: x | 1 | 2 | not met").into_iter().collect(),
+            ..Report::default()
+        };
+        let plot = Plot { title: "G".to_owned(), file: "g.svg".to_owned(), svg: String::new() };
+        let text = text(&[report("a: b", "today"), report("c: d", "yesterday")], &[plot]);
+        assert!(text.contains("![G](performance/g.svg)\n"), "{text}");
+        assert!(text.contains("-->\n\n- kernel: 6\n\n"), "{text}");
         assert!(text.contains("| x | 1 | 2 | not met |\n"), "{text}");
-        assert!(text.contains("## a: b\n\n```text\nfigures\n```\n"), "{text}");
+        assert!(text.contains("## a: b\n\ndate today\n\n```text\nfigures\n```\n"), "{text}");
+        assert!(text.contains("## c: d\n\ndate yesterday\n\n```text\nfigures\n```\n"), "{text}");
     }
 }

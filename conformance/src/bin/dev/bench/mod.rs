@@ -1,21 +1,27 @@
 //! `cargo bench-all`: every benchmark target of the workspace, one after the other, and what they say about the budgets.
 
 mod document;
+mod kept;
 pub(crate) mod machine;
+mod plots;
 
 use crate::{
     runner::{self, RunError},
     workspace::{self, Workspace, WorkspaceError},
 };
-use std::{fs, io, path::PathBuf};
+use kept::Report;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Which benchmarks to run, and what to do with what they print.
 #[derive(clap::Args)]
 pub(crate) struct Choice {
     /// Only benchmarks whose name contains one of these.
     names: Vec<String>,
-    /// Write docs/performance.md from this run.
-    #[arg(long, conflicts_with = "names")]
+    /// Keep what they print, and write docs/performance.md from all that is kept.
+    #[arg(long)]
     write: bool,
 }
 
@@ -30,15 +36,15 @@ pub(crate) enum BenchError {
     Unknown { asked: Vec<String>, known: Vec<String> },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
 }
 
-/// What one benchmark printed.
-struct Report {
-    /// The crate and the benchmark: `compiler: compile`.
-    title: String,
-    /// What it printed, without the lines about budgets.
-    text: String,
-    budgets: Vec<Budget>,
+impl BenchError {
+    fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        |source| Self::Write { path, source }
+    }
 }
 
 /// A line `budget: what | limit | measured | verdict`.
@@ -75,35 +81,44 @@ pub(crate) fn run(choice: &Choice) -> Result<bool, BenchError> {
         let known = targets.iter().map(|(_, name)| (*name).to_owned()).collect();
         return Err(BenchError::Unknown { asked: choice.names.clone(), known });
     }
-    let mut reports = Vec::new();
+    let kept = kept::Folder::of(&workspace.workspace_root);
     let mut all_ran = true;
     for (package, name) in chosen {
         println!("{package}: {name}");
         let mut command = workspace::cargo();
         command.current_dir(&workspace.workspace_root).args(["bench", "--package", package, "--bench", name]);
-        let mut report =
-            Report { title: format!("{package}: {name}"), text: String::new(), budgets: Vec::new() };
-        let outcome = runner::run_with(&mut command, |line| report.add(&String::from_utf8_lossy(line)))?;
+        let mut printed = String::new();
+        let outcome = runner::run_with(&mut command, |line| printed += &String::from_utf8_lossy(line))?;
         all_ran &= outcome.success;
-        reports.push(report);
+        if choice.write && outcome.success {
+            kept.keep(&format!("{package}: {name}"), &machine::read(&workspace.workspace_root), &printed)?;
+        }
         println!();
     }
-    if choice.write && all_ran {
-        let path = workspace.workspace_root.join("docs/performance.md");
-        let text = document::text(&machine::read(&workspace.workspace_root), &reports);
-        fs::write(&path, text).map_err(|source| BenchError::Write { path: path.clone(), source })?;
-        println!("wrote {}", path.display());
+    if choice.write {
+        write(&workspace.workspace_root.join("docs"), &kept.read()?)?;
     }
     Ok(all_ran)
 }
 
-impl Report {
-    fn add(&mut self, line: &str) {
-        match Budget::read(line) {
-            Some(budget) => self.budgets.push(budget),
-            None => self.text += line,
-        }
+/// Writes the document, and its pictures in place of all that were there.
+fn write(docs: &Path, reports: &[Report]) -> Result<(), BenchError> {
+    let failed = BenchError::write;
+    let points: Vec<plots::Point> = reports.iter().flat_map(|report| report.points.iter().cloned()).collect();
+    let plots = plots::plots(&points);
+    let pictures = docs.join(document::PICTURES);
+    match fs::remove_dir_all(&pictures) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&pictures)(error)),
+        _ => fs::create_dir_all(&pictures).map_err(failed(&pictures))?,
     }
+    for plot in &plots {
+        let path = pictures.join(&plot.file);
+        fs::write(&path, &plot.svg).map_err(failed(&path))?;
+    }
+    let path = docs.join("performance.md");
+    fs::write(&path, document::text(reports, &plots)).map_err(failed(&path))?;
+    println!("wrote {} and {} pictures in {}", path.display(), plots.len(), pictures.display());
+    Ok(())
 }
 
 #[cfg(test)]

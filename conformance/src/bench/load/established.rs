@@ -1,18 +1,17 @@
 //! One established UDP flow, and how long its packets take.
 
+use super::{End, Load, patiently};
 use crate::lab::{LabError, Netns};
 use std::{
     io,
-    net::{IpAddr, SocketAddr, UdpSocket},
-    time::{Duration, Instant},
+    net::{SocketAddr, UdpSocket},
+    time::Instant,
 };
 
 /// Datagrams in a burst: few enough for a socket's queue, many enough that reading the clock costs nothing.
 const BURST: u32 = 32;
 /// Bytes of a datagram.
 const SIZE: usize = 64;
-/// How long a datagram may hang in the kernel before it counts as lost.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// From which end of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +41,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`LabError::Io`] if a socket cannot be made; [`LabError::NotEstablished`] if nothing arrives.
-    pub fn open(
-        (from, client): (&Netns, IpAddr),
-        (to, server): (&Netns, IpAddr),
-        port: u16,
-    ) -> Result<Self, LabError> {
+    pub fn open((from, client): End<'_>, (to, server): End<'_>, port: u16) -> Result<Self, LabError> {
         let name = format!("the flow {client} -> {server} UDP {port}");
         let bind = |netns: &Netns, address: SocketAddr| {
             let socket = netns.enter(|| UdpSocket::bind(address))?;
@@ -63,16 +58,16 @@ impl Flow {
         flow.client.connect(server).map_err(LabError::io(flow.name.clone()))?;
         flow.server.connect(client).map_err(LabError::io(flow.name.clone()))?;
         for way in [Way::Original, Way::Reply, Way::Original] {
-            flow.burst(way)?;
+            flow.one_way(way)?;
         }
         Ok(flow)
     }
 
-    /// Sends a burst, and tells how long one datagram of it took, in nanoseconds, from the call to the receiver's queue.
+    /// Sends a burst one way, and tells how long one datagram of it took, in nanoseconds, from the call to the receiver's queue.
     ///
     /// # Errors
     /// [`LabError::NotEstablished`] if a datagram does not arrive: what is measured must permit the flow.
-    pub fn burst(&self, way: Way) -> Result<f64, LabError> {
+    pub fn one_way(&self, way: Way) -> Result<f64, LabError> {
         let (from, to) = match way {
             Way::Original => (&self.client, &self.server),
             Way::Reply => (&self.server, &self.client),
@@ -91,19 +86,21 @@ impl Flow {
 
     /// Takes one datagram out of a queue. It is there already, unless the kernel has put the rest of the path off.
     fn receive(&self, to: &UdpSocket, bytes: &mut [u8]) -> Result<(), LabError> {
-        let start = Instant::now();
-        loop {
-            match to.recv(bytes) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && start.elapsed() < PATIENCE => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
+        patiently(|| to.recv(bytes)).map(drop).map_err(|error| self.lost(error))
     }
 
     fn lost(&self, source: io::Error) -> LabError {
         LabError::NotEstablished { what: self.name.clone(), source }
+    }
+}
+
+/// Nanoseconds a packet of the original direction, and of replies.
+impl Load for Flow {
+    fn figures(&self) -> &'static [&'static str] {
+        &["original", "reply"]
+    }
+
+    fn burst(&self) -> Result<Vec<f64>, LabError> {
+        Way::BOTH.into_iter().map(|way| self.one_way(way)).collect()
     }
 }

@@ -1,0 +1,191 @@
+//! What policy costs traffic as people measure it: flows that begin, a TCP connection at full speed, requests and answers, and
+//! a flood that is denied; on one node and across VXLAN, IPv4 and IPv6. [`conformance::bench`] tells how it is measured.
+//!
+//! `cargo bench -p conformance --bench traffic [-- --rounds N]`; needs root. Lines that begin with `budget:` are what
+//! `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`.
+
+use compiler::ir;
+use conformance::{
+    bench::{
+        Comparison, Contender, Measured, Path, Stage,
+        cluster::{Isolated, PermittedBy, Plan},
+        layout::{self, Established},
+        load::{Denied, Load},
+        measure, processor,
+        statistics::Middle,
+    },
+    lab::{Family, LabError},
+};
+use std::{process::ExitCode, time::Instant};
+
+const ROUNDS: usize = 30;
+
+/// The name of what the budgets are about.
+const USUAL: &str = "both sides isolated, 100 policies";
+
+/// What may be at least left of what there is without policies.
+const NEW_FLOWS_BUDGET: f64 = 0.95;
+const THROUGHPUT_BUDGET: f64 = 0.97;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    let rounds = words.iter().skip_while(|word| *word != "--rounds").nth(1);
+    let rounds = rounds.and_then(|number| number.parse().ok()).unwrap_or(ROUNDS);
+    match run(rounds) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The ways between the pods: what they are called, whether both pods are on one node, and the family.
+const WAYS: [(&str, bool, Family); 4] = [
+    ("same node, IPv4", true, Family::V4),
+    ("same node, IPv6", true, Family::V6),
+    ("across VXLAN, IPv4", false, Family::V4),
+    ("across VXLAN, IPv6", false, Family::V6),
+];
+
+/// Where the loads of a way stand among its paths.
+const FLOW: usize = 0;
+const STREAM: usize = 2;
+const DENIED: usize = 3;
+const LOADS: usize = 4;
+
+fn run(rounds: usize) -> Result<(), LabError> {
+    let start = Instant::now();
+    let mut stage = Stage::raise()?;
+    let empty = layout::empty(stage.lab(), "the base", "empty");
+    let subjects = subjects(&stage)?;
+    for contender in subjects.iter().chain([&empty]) {
+        stage.install(contender)?;
+    }
+    let (mut lasting, mut beginning) = (Vec::new(), Vec::new());
+    for (name, near, family) in WAYS {
+        let denied = stage.denied(near, family)?;
+        check_denied(&mut stage, &subjects, &denied)?;
+        let nodes = if near { 1 } else { 2 };
+        let path = |load| Path { name: name.to_owned(), load, nodes };
+        let loads: [Box<dyn Load>; LOADS] = [
+            Box::new(stage.flow(near, family)?),
+            Box::new(stage.requests(near, family)?),
+            Box::new(stage.stream(near, family)?),
+            Box::new(denied),
+        ];
+        lasting.extend(loads.map(path));
+        beginning.push(path(Box::new(stage.new_flows(near, family)?)));
+    }
+    let over_empty = |subject| Comparison {
+        name: Contender::clone(subject).name,
+        subject: vec![subject],
+        base: vec![&empty],
+    };
+    let comparisons: Vec<_> = subjects.iter().map(over_empty).collect();
+    let load = processor::load();
+    processor::claim()?;
+    let of_lasting = measure(&mut stage, &comparisons, &lasting, rounds, |_| {})?;
+    // Last, since it makes conntrack forget everything.
+    let of_beginning = measure(&mut stage, &comparisons, &beginning, rounds, |_| {})?;
+    println!(
+        "{rounds} rounds in {:.0} s, load {load} at the start and {} at the end.",
+        start.elapsed().as_secs_f64(),
+        processor::load()
+    );
+    println!(
+        "Medians; ratios to the base of the same round, in brackets what holds the true median at 95 %."
+    );
+    for (way, (name, _, _)) in WAYS.iter().enumerate() {
+        println!("\n{name}");
+        for load in 0..LOADS {
+            let path = way * LOADS + load;
+            table(&lasting[path], &comparisons, &column(&of_lasting, path));
+        }
+        table(&beginning[way], &comparisons, &column(&of_beginning, way));
+    }
+    println!();
+    let Some(usual) = comparisons.iter().position(|comparison| comparison.name == USUAL) else {
+        return Ok(());
+    };
+    for (way, (name, _, _)) in WAYS.iter().enumerate() {
+        let of = &of_lasting[usual][way * LOADS..(way + 1) * LOADS];
+        rest(name, "new flows a second against no policy", NEW_FLOWS_BUDGET, &of_beginning[usual][way]);
+        rest(name, "TCP throughput against no policy", THROUGHPUT_BUDGET, &of[STREAM]);
+        let [permitted, denied] = [&of[FLOW].0[0], &of[DENIED].0[0]]
+            .map(|paired| paired.base.iter().zip(&paired.over).map(|(base, over)| base + over));
+        let ratio = Middle::of(denied.zip(permitted).map(|(denied, permitted)| denied / permitted).collect());
+        println!(
+            "budget: {name}: a denied packet over a permitted one | 1 | {:.2} [{:.2}, {:.2}] | {}",
+            ratio.median,
+            ratio.low,
+            ratio.high,
+            ratio.within(1.0)
+        );
+    }
+    Ok(())
+}
+
+/// Everything that stands in the way of the traffic in turn.
+fn subjects(stage: &Stage) -> Result<Vec<Contender>, LabError> {
+    let lab = stage.lab();
+    let ports = [stage.ports(1)?, stage.ports(2)?];
+    let palisade = |name: &str, table: &str, policies, isolated| {
+        let plan = Plan { policies, isolated, by: PermittedBy::Exact };
+        let rulesets = plan.compile(lab, |node| ports[usize::from(node) - 1].clone());
+        Contender::of_rulesets(name, table, &rulesets, ir::Family::Inet)
+    };
+    Ok(vec![
+        layout::empty(lab, "the base again (shows the noise)", "again"),
+        palisade("one side isolated, 100 policies", "one-100", 100, Isolated::One),
+        palisade(USUAL, "both-100", 100, Isolated::Both),
+        palisade("both sides isolated, 10000 policies", "both-10000", 10_000, Isolated::Both),
+        layout::linear(lab, "accepted", 100, Established::Accepted),
+    ])
+}
+
+/// A flood counts as denied only where none of it arrives, and as a flood only if it arrives without policies.
+fn check_denied(stage: &mut Stage, subjects: &[Contender], denied: &Denied) -> Result<(), LabError> {
+    let wrong =
+        |what: String| LabError::NotEstablished { what, source: std::io::ErrorKind::InvalidData.into() };
+    for (number, subject) in subjects.iter().enumerate() {
+        stage.wake(&[subject])?;
+        let (arriving, is_base) = (denied.arriving()?, number == 0);
+        if (arriving > 0) != is_base {
+            return Err(wrong(format!("{arriving} datagrams of the flood arrive past {}", subject.name)));
+        }
+    }
+    Ok(())
+}
+
+fn column(measured: &[Vec<Measured>], path: usize) -> Vec<&Measured> {
+    measured.iter().map(|paths| &paths[path]).collect()
+}
+
+fn table(path: &Path, comparisons: &[Comparison<'_>], measured: &[&Measured]) {
+    for (figure, name) in path.load.figures().iter().enumerate() {
+        let base = Middle::of(measured.iter().flat_map(|m| m.0[figure].base.iter().copied()).collect());
+        println!("  {:<58} {:>10.0}", format!("{name}: the base"), base.median);
+        for (comparison, measured) in comparisons.iter().zip(measured) {
+            let paired = &measured.0[figure];
+            let (subject, ratio) = (paired.subject(), paired.ratio());
+            let range = format!("[{:.3}, {:.3}]", ratio.low, ratio.high);
+            println!(
+                "    {:<56} {:>10.0}  x{:.3} {range:>16}",
+                comparison.name, subject.median, ratio.median
+            );
+        }
+    }
+}
+
+/// How much of a rate is left: the time of the base over that of the subject.
+fn rest(path: &str, what: &str, limit: f64, measured: &Measured) {
+    let ratio = measured.mean().ratio();
+    println!(
+        "budget: {path}: {what} | {limit} | {:.3} [{:.3}, {:.3}] | {}",
+        1.0 / ratio.median,
+        1.0 / ratio.high,
+        1.0 / ratio.low,
+        ratio.within(1.0 / limit)
+    );
+}
