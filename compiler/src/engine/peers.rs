@@ -18,7 +18,7 @@ use std::{
 impl Compiler {
     /// The live pods that claim an address; `None` if there is none, or one of them is not known, or no pod can be a peer
     /// by this address.
-    pub(super) fn peers_at(&self, address: IpAddr) -> Option<Vec<&PodState>> {
+    pub(super) fn peers_at(&self, address: IpAddr) -> Option<SmallVec<[&PodState; 2]>> {
         let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
         let claimants = self.claims.get(&address).filter(|_| !link_local)?;
         claimants.iter().map(|key| self.pods.get(*self.pod_ids.get(key)? as usize)).collect()

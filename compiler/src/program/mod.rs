@@ -165,7 +165,8 @@ impl Program {
 
     /// Where a peer with these ports stands.
     pub(crate) fn place(&self, ports: &PortSet, exact_ports: u32) -> Place {
-        if ports.difference(&self.any).is_empty() {
+        // Few programs allow something to everybody, and every peer of every program comes by here.
+        if ports.is_empty() || (!self.any.is_empty() && ports.difference(&self.any).is_empty()) {
             return Place::Nowhere;
         }
         if ports.is_all() {
