@@ -7,11 +7,12 @@ use super::{Compiler, PodKey, PolicyId, PolicyState, limits::Denied};
 use crate::{
     config::Listed,
     decision::Decision,
+    index::Symbol,
     program::{ProgramId, ProgramKey, stable_hash},
 };
 use policy_model::{object::NamedPort, policy::Direction};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -163,14 +164,25 @@ impl Compiler {
         }
         let mut decided = Decided::new();
         self.made = 0;
+        let mut of_namespace: BTreeMap<Symbol, u64> = BTreeMap::new();
         for (key, grounds) in chosen {
             // How many elements come of a decision is known only once it is made.
             let new = self.locals.get(&key).is_none_or(|local| !local.decided);
-            if pace != Pace::Whole && !new && self.made / ELEMENTS > self.config.limits.commit {
+            let made = of_namespace.entry(key.0).or_insert(0);
+            if pace != Pace::Whole && !new && *made / ELEMENTS > self.config.limits.commit {
                 self.dirty.locals.insert(key, 1);
                 continue;
             }
+            let before = self.made;
             self.decide_local(key, grounds, &mut decided);
+            *made += self.made - before;
+        }
+        for (namespace, made) in of_namespace {
+            if made / ELEMENTS > self.config.limits.commit {
+                self.burdens.insert(namespace);
+            } else {
+                self.burdens.remove(&namespace);
+            }
         }
     }
 
@@ -229,7 +241,8 @@ impl Compiler {
             }
             // A new pod has no program to keep meanwhile.
             let must = pace == Pace::Whole || self.locals.get(&key).is_none_or(|local| !local.decided);
-            if !must && spent >= light && !heavy_one {
+            let burden = pace == Pace::Light && self.burdens.contains(&key.0);
+            if !must && (burden || spent >= light && !heavy_one) {
                 self.dirty.locals.insert(key, waited + 1);
                 continue;
             }

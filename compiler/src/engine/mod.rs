@@ -182,6 +182,8 @@ pub struct Compiler {
     /// What the last commit had to decide anew, and the elements of the programs that it has made.
     worked: u64,
     made: u64,
+    /// Namespaces whose pods' decisions came to many elements when they were made last: they wait for a heavy commit.
+    burdens: BTreeSet<Symbol>,
     dispatched: BTreeMap<IpAddr, Dispatched>,
     /// Dispatched addresses with several claimants: looked at again in every commit.
     contested: BTreeSet<IpAddr>,
@@ -232,6 +234,7 @@ impl Compiler {
             wide: BTreeSet::new(),
             worked: 0,
             made: 0,
+            burdens: BTreeSet::new(),
             dispatched: BTreeMap::new(),
             contested: BTreeSet::new(),
             programs: Slab::new(),

@@ -49,6 +49,11 @@ pub(crate) const OWNERS: &[Owner] = &[
         goes_on: |n| Some(slow(n % 1_000, n + 1)),
     },
     Owner {
+        name: "the same with 250, within the limit",
+        begins: || (0..250).map(|n| slow(n, 0)).collect(),
+        goes_on: |n| Some(slow(n % 250, n + 1)),
+    },
+    Owner {
         name: "all pods on 16 ports, with selectors of each pod's own",
         begins: || (0..PODS).map(|n| wide(n, 0)).collect(),
         goes_on: |n| Some(wide(n % PODS, n + 1)),
