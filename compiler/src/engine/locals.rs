@@ -30,6 +30,14 @@ pub enum Pace {
 /// So many elements cost about what an entry does.
 const ELEMENTS: u64 = 8;
 
+/// A selector is looked up among all pods, and costs about as many entries as this.
+const SELECTOR: u64 = 32;
+
+/// What it costs to decide for a pod, in entries.
+fn weigh(listed: Listed) -> u64 {
+    listed.entries + listed.selectors * SELECTOR
+}
+
 /// A pod of this node.
 #[derive(Debug, Default)]
 pub(super) struct Local {
@@ -226,7 +234,7 @@ impl Compiler {
         let mut marked: Vec<_> = std::mem::take(&mut self.dirty.locals).into_iter().collect();
         let weight = |key: &PodKey, waited: u32| {
             self.locals.get(key).map_or(0, |local| {
-                (local.listed[0].entries + local.listed[1].entries) >> waited.min(u64::BITS - 1)
+                (weigh(local.listed[0]) + weigh(local.listed[1])) >> waited.min(u64::BITS - 1)
             })
         };
         marked.sort_by_cached_key(|(key, waited)| (weight(key, *waited), *key));
@@ -248,7 +256,7 @@ impl Compiler {
             }
             let grounds = self.grounds(key);
             let states = grounds.0.iter().filter_map(|id| self.policies.get(*id as usize));
-            let entries: u64 = states.flat_map(|state| state.listed).map(|listed| listed.entries).sum();
+            let entries: u64 = states.flat_map(|state| state.listed).map(weigh).sum();
             // To look through many policies costs something too, whatever they say.
             let looked = grounds.0.len() as u64 / 16;
             let costs = if groups.insert(stable_hash(&grounds)) { entries } else { 0 };
