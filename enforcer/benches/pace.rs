@@ -154,7 +154,8 @@ fn run() -> Result<(), String> {
         for i in 0..count {
             let due = begin + Duration::from_secs(1) / pace * u32::try_from(i).unwrap_or(u32::MAX);
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let change = events[next / 2 % events.len()][next % 2].clone();
+            // All of them, then all of them back: a change and its undoing within one transaction would be none.
+            let change = events[next % events.len()][next / events.len() % 2].clone();
             next += 1;
             let seen = Instant::now();
             if let Change::Pod(pod) = &change {
@@ -171,7 +172,7 @@ fn run() -> Result<(), String> {
         let (middle, worst) = (percentile(&clock.took, 50), percentile(&clock.took, 99));
         let busy = clock.cpu.saturating_sub(before.1) / u32::try_from(count).unwrap_or(u32::MAX);
         println!(
-            "  {pace:>5} a second: {:>5} of {count:>5} change this node, p50 {middle:>8.1?}, p99 {worst:>8.1?}; {:>5} transactions; \
+            "  {pace:>5} a second: {:>5} of {count:>5} change this node's tables, p50 {middle:>8.1?}, p99 {worst:>8.1?}; {:>5} transactions; \
              {busy:>8.1?} CPU of the loop an event",
             clock.took.len(),
             clock.transactions - before.0,
