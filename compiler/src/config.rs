@@ -80,7 +80,7 @@ impl Default for Costs {
 pub struct Listed {
     /// Peers, exceptions of ipBlocks, and ports. Each range of addresses that a program tells apart comes from one.
     pub entries: u64,
-    /// Peers that are chosen by labels: each must be looked up for every pod of the cluster.
+    /// Peers whose `podSelector` only excludes (`NotIn`, `DoesNotExist`): each must be asked about every pod of the cluster.
     pub selectors: u64,
 }
 

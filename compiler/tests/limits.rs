@@ -14,6 +14,7 @@ use policy_model::{
     policy::{Direction, NetworkPolicy, Peer},
     portset::PortSet,
     reach::Reach,
+    selector::Requirement,
     strategies,
 };
 use proptest::prelude::*;
@@ -58,9 +59,13 @@ fn listed(policies: &[&NetworkPolicy], direction: Direction) -> Listed {
         sum.entries += 1 + rule.ports.len() as u64;
         for peer in &rule.peers {
             match peer {
-                Peer::Pods { .. } => {
+                Peer::Pods { pods, .. } => {
                     sum.entries += 1;
-                    sum.selectors += 1;
+                    let excludes = pods.requirements().iter().filter(|requirement| {
+                        matches!(requirement, Requirement::NotIn(..) | Requirement::DoesNotExist(_))
+                    });
+                    let all = pods.requirements().len();
+                    sum.selectors += u64::from(all > 0 && excludes.count() == all);
                 }
                 Peer::IpBlock { except, .. } => sum.entries += 1 + except.len() as u64,
             }

@@ -12,6 +12,7 @@ use crate::{
 use policy_model::{
     object::ObjectKey,
     policy::{Direction, NetworkPolicy, Peer},
+    selector::{Requirement, Selector},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -61,12 +62,12 @@ impl fmt::Display for Excess {
         let names = self.policies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let what = match self.limit {
             Limit::PodEntries => "its policies list {} peers, exceptions and ports",
-            Limit::PodSelectors => "its policies list {} peers by labels",
+            Limit::PodSelectors => "its policies list {} peers whose podSelector only excludes",
             Limit::NamespaceEntries => {
                 "the policies of its namespace's pods on this node list {} peers, exceptions and ports"
             }
             Limit::NamespaceSelectors => {
-                "the policies of its namespace's pods on this node list {} peers by labels"
+                "the policies of its namespace's pods on this node list {} peers whose podSelector only excludes"
             }
             Limit::Elements => "its policies' peers by labels are {} pairs of a pod's address and a port",
         };
@@ -97,7 +98,7 @@ impl Listed {
             listed.entries += 1 + rule.ports.len() as u64;
             for peer in &rule.peers {
                 listed += match peer {
-                    Peer::Pods { .. } => Self { entries: 1, selectors: 1 },
+                    Peer::Pods { pods, .. } => Self { entries: 1, selectors: u64::from(is_wide(pods)) },
                     Peer::IpBlock { except, .. } => Self { entries: 1 + except.len() as u64, selectors: 0 },
                 };
             }
@@ -108,6 +109,12 @@ impl Listed {
     pub(super) fn fits(self, limit: Self) -> bool {
         self.entries <= limit.entries && self.selectors <= limit.selectors
     }
+}
+
+/// Whether a selector has requirements, but none that names a label which must be there: every pod is asked about it.
+fn is_wide(pods: &Selector) -> bool {
+    let narrows = |r: &Requirement| matches!(r, Requirement::In(..) | Requirement::Exists(_));
+    !pods.is_everything() && !pods.requirements().iter().any(narrows)
 }
 
 /// A denial for a limit of what is listed; elements are counted by program.

@@ -30,7 +30,7 @@ pub enum Pace {
 /// So many elements cost about what an entry does.
 const ELEMENTS: u64 = 8;
 
-/// A selector is looked up among all pods, and costs about as many entries as this.
+/// A selector that only excludes is asked about all pods, and costs about as many entries as this.
 const SELECTOR: u64 = 32;
 
 /// What it costs to decide for a pod, in entries.

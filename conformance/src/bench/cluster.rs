@@ -4,7 +4,7 @@ use super::stage::PERMITTED;
 use crate::lab::{Family, Lab, addresses};
 use compiler::{
     Compiler, Event,
-    config::{Config, Port},
+    config::{Config, Limits, Port},
     ir::Ruleset,
 };
 use policy_model::{
@@ -68,6 +68,8 @@ impl Plan {
         let nodes = lab.nodes().iter().map(|node| {
             let mut config = Config::new(node.name(), "cni0");
             config.broadcasts = vec![addresses::pod4(node.index(), 255)];
+            // So many policies for one pod are beyond what a node takes by default.
+            config.limits = Limits::NONE;
             let mut compiler = Compiler::new(config);
             changes.iter().cloned().for_each(|change| compiler.apply(change.into()));
             ports(node.index()).into_iter().for_each(|port| compiler.apply(Event::Port(port)));

@@ -100,11 +100,12 @@ mod tests {
         labels::Labels,
         object::Pod,
         policy::{NetworkPolicy, Peer, Rule},
-        selector::Selector,
+        selector::{Requirement, Selector},
     };
 
     fn policy(name: &str, peers: usize) -> Change {
-        let peer = Peer::Pods { namespaces: None, pods: Selector::everything() };
+        let excluding = Selector::new([Requirement::DoesNotExist("batch".into())]);
+        let peer = Peer::Pods { namespaces: None, pods: excluding };
         let rule = Rule { peers: vec![peer; peers], ports: Vec::new() };
         Change::Cluster(Policy(NetworkPolicy {
             key: ObjectKey::new("shop", name),

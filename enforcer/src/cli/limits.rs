@@ -10,13 +10,13 @@ pub(super) struct LimitOptions {
     /// Peers, exceptions of ipBlocks and ports that all policies of one pod may list in one direction
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().pod.entries)]
     max_pod_entries: u64,
-    /// Of these, peers by labels
+    /// Of these, peers whose podSelector only excludes, with NotIn or DoesNotExist
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().pod.selectors)]
     max_pod_selectors: u64,
     /// The same for all pods of one namespace on this node; pods with the same policies count once
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().namespace.entries)]
     max_namespace_entries: u64,
-    /// Of these, peers by labels
+    /// Of these, peers whose podSelector only excludes, with NotIn or DoesNotExist
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().namespace.selectors)]
     max_namespace_selectors: u64,
     /// Pairs of a peer's address and a port that one pod's policies may come to in one direction
