@@ -17,6 +17,7 @@ pub mod reach;
 pub mod readback;
 pub mod sim;
 pub mod skeleton;
+pub mod stages;
 pub mod text;
 
 pub use engine::{Compiler, Event, Excess, Limit, LocalPod, Pace, Stats};

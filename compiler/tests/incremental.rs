@@ -5,7 +5,8 @@ use compiler::{
     Compiler, Event,
     config::{Config, Costs, Guards, Port},
     delta::{Delta, Op},
-    ir::{Chain, Ruleset, Set, Table},
+    ir::{Chain, Name, Ruleset, Set, Table},
+    stages::Stages,
 };
 use policy_model::{
     cluster::{Change, Cluster},
@@ -119,6 +120,16 @@ fn settle(compiler: &mut Compiler, kernel: &mut Ruleset) {
     assert!(compiler.settled(), "nothing waits for ever");
 }
 
+/// Whether every chain and set of a ruleset is there as it is.
+fn holds_all_of(kernel: &Ruleset, ruleset: &Ruleset) -> bool {
+    ruleset.tables.iter().all(|(family, table)| {
+        kernel.tables.get(family).is_some_and(|held| {
+            table.chains.iter().all(|(name, chain)| held.chains.get(name) == Some(chain))
+                && table.sets.iter().all(|(name, set)| held.sets.get(name) == Some(set))
+        })
+    })
+}
+
 /// From nothing, in one batch.
 fn compiled(events: impl IntoIterator<Item = Event>) -> Ruleset {
     let mut compiler = Compiler::new(config());
@@ -205,6 +216,36 @@ proptest! {
         prop_assert_eq!(&kernel, compiler.ruleset());
         let fresh = compiled(state(&events));
         prop_assert!(kernel == fresh, "{:#?}", compiler::delta::diff(&fresh, &kernel));
+    }
+
+    /// A packet that has met the rules of before finds all of what they lead to until the last step, and one that meets those
+    /// of after finds all of theirs from the first one on.
+    #[test]
+    fn steps_never_change_what_packets_are_among(events in events()) {
+        let mut compiler = Compiler::new(config());
+        let mut kernel = Ruleset::default();
+        settle(&mut compiler, &mut kernel);
+        for event in events {
+            compiler.apply(event);
+            let before = kernel.clone();
+            let Stages { prepare, switch, remove } = compiler.commit().into_stages();
+            apply(&mut kernel, &prepare);
+            prop_assert!(holds_all_of(&kernel, &before));
+            apply(&mut kernel, &switch);
+            prop_assert!(holds_all_of(&kernel, compiler.ruleset()));
+            for (family, table) in &before.tables {
+                let (now, after) = (&kernel.tables[family], &compiler.ruleset().tables[family]);
+                let gone = |name: &Name| !after.chains.contains_key(name) && !after.sets.contains_key(name);
+                for (name, chain) in table.chains.iter().filter(|(name, _)| gone(name)) {
+                    prop_assert_eq!(now.chains.get(name), Some(chain));
+                }
+                for (name, set) in table.sets.iter().filter(|(name, _)| gone(name)) {
+                    prop_assert_eq!(now.sets.get(name), Some(set));
+                }
+            }
+            apply(&mut kernel, &remove);
+            prop_assert_eq!(&kernel, compiler.ruleset());
+        }
     }
 
     #[test]

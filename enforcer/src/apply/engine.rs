@@ -1,7 +1,7 @@
 //! The compiler and the kernel held together: what one wants, the other holds. The only caller of [`Backend`].
 //!
-//! A commit that the kernel refuses leaves the kernel as it was. The tables are then read back and the whole ruleset is
-//! tried as a difference to that; if it is refused too, the objects at fault are left out and their pods denied, so that
+//! A commit is sent in steps ([`compiler::stages`]). One that the kernel refuses changes no verdict. The tables are then read
+//! back and the whole ruleset is tried as a difference to that; if it is refused too, the objects at fault are left out and their pods denied, so that
 //! one bad object never keeps the rest from being in force.
 
 use super::{departed::departed, quarantine::Quarantine};
@@ -12,6 +12,7 @@ use compiler::{
     delta::{Delta, Op},
     ir::Ruleset,
     skeleton,
+    stages::Stages,
     text::{self, Style},
 };
 use std::{borrow::Cow, collections::BTreeSet, net::IpAddr, time::Duration};
@@ -19,6 +20,9 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 /// How often the tables are read anew within one try, because they changed meanwhile or one more object was refused.
 const ATTEMPTS: usize = 16;
+
+/// How long a packet may be among the rules that it has met: hundreds of times what it takes.
+const UNDER_WAY: Duration = Duration::from_millis(1);
 
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,8 +160,8 @@ impl<B: Backend> Engine<B> {
             return Ok(Outcome::Unchanged);
         }
         // Others commit to their own tables all the time, so no generation is asked for here.
-        match self.backend.commit(&delta, None) {
-            Ok(commit) => Ok(self.taken(&delta, commit.took)),
+        match self.send(delta, None) {
+            Ok(outcome) => Ok(outcome),
             Err(error) => {
                 self.totals.refusals += 1;
                 warn!(%error, "a commit failed; the tables are read back and tried as a whole");
@@ -214,10 +218,10 @@ impl<B: Backend> Engine<B> {
                 self.revision = self.revision.max(1);
                 return Ok(Outcome::Unchanged);
             }
-            match self.backend.commit(&delta, Some(dump.generation)) {
-                Ok(commit) => {
+            match self.send(delta, Some(dump.generation)) {
+                Ok(outcome) => {
                     self.synced();
-                    return Ok(self.taken(&delta, commit.took));
+                    return Ok(outcome);
                 }
                 Err(error) => {
                     self.totals.refusals += 1;
@@ -268,13 +272,35 @@ impl<B: Backend> Engine<B> {
         self.quarantined_pods = pods;
     }
 
-    fn taken(&mut self, delta: &Delta, took: Duration) -> Outcome {
+    /// Sends a Delta in its steps. After an error some of them may be in force: nothing leads to what the first one made, and
+    /// the next dump shows it.
+    fn send(&mut self, delta: Delta, mut generation: Option<u32>) -> Result<Outcome, Error> {
+        let ops = delta.ops.len();
+        let Stages { prepare, switch, remove } = delta.into_stages();
+        let mut took = Duration::ZERO;
+        for step in [&prepare, &switch].into_iter().filter(|step| !step.is_empty()) {
+            let commit = self.backend.commit(step, generation)?;
+            self.totals.transactions += 1;
+            generation = generation.map(|_| commit.generation);
+            took += commit.took;
+        }
+        self.in_force(&switch, ops, took);
+        if !remove.is_empty() {
+            if !switch.is_empty() {
+                std::thread::sleep(UNDER_WAY);
+            }
+            self.backend.commit(&remove, None)?;
+            self.totals.transactions += 1;
+        }
+        Ok(Outcome::Committed { ops, took })
+    }
+
+    fn in_force(&mut self, switch: &Delta, operations: usize, took: Duration) {
         self.revision += 1;
         if enabled!(Level::DEBUG) {
-            debug!(revision = self.revision, operations = delta.ops.len(), ?took, lines = ?first_lines(delta), "delta");
+            debug!(revision = self.revision, operations, ?took, lines = ?first_lines(switch), "delta");
         }
-        self.totals.transactions += 1;
-        let dead: Vec<IpAddr> = departed(delta).into_iter().collect();
+        let dead: Vec<IpAddr> = departed(switch).into_iter().collect();
         if !dead.is_empty() {
             match self.backend.forget_addresses(&dead) {
                 Ok(count) => {
@@ -284,7 +310,6 @@ impl<B: Backend> Engine<B> {
                 Err(error) => warn!(%error, addresses = ?dead, "conntrack entries of dead addresses remain"),
             }
         }
-        Outcome::Committed { ops: delta.ops.len(), took }
     }
 }
 
