@@ -47,7 +47,7 @@ fn cluster(pods: &[std::sync::Arc<LabPod>], port: u16) -> Cluster {
     for pod in pods {
         cluster.insert_pod(Pod {
             key: pod.key().clone(),
-            labels: Labels::default().with("app", &*pod.key().name),
+            labels: Labels::default().with("app", &pod.key().name),
             ips: pod.addresses().collect(),
             node: Some("node-1".into()),
             host_network: false,
