@@ -1,8 +1,8 @@
 //! The compiler and the kernel held together: what one wants, the other holds. The only caller of [`Backend`].
 //!
 //! A commit is sent in steps ([`compiler::stages`]). One that the kernel refuses changes no verdict. The tables are then read
-//! back and the whole ruleset is tried as a difference to that; if it is refused too, the objects at fault are left out and their pods denied, so that
-//! one bad object never keeps the rest from being in force.
+//! back and the whole ruleset is tried as a difference to that; if it is refused too, the objects at fault are left out and
+//! their pods denied, so that one bad object never keeps the rest from being in force.
 
 use super::{departed::departed, quarantine::Quarantine};
 use crate::nft::{Backend, Dump, Error, Object};
