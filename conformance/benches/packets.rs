@@ -7,13 +7,13 @@
 use compiler::ir::{self, Ruleset};
 use conformance::{
     bench::{
-        Comparison, Contender, Measured, Path, Stage,
+        self, Comparison, Contender, Measured, Path, Stage, WAYS, Way,
         cluster::{Isolated, PermittedBy, Plan},
         layout::{self, Established},
         measure, processor,
         statistics::Middle,
     },
-    lab::{Family, LabError},
+    lab::LabError,
 };
 use std::{
     io::{IsTerminal, Write},
@@ -48,31 +48,15 @@ struct Contenders {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().collect();
-    let rounds = words.iter().skip_while(|word| *word != "--rounds").nth(1);
-    let rounds = rounds.and_then(|number| number.parse().ok()).unwrap_or(ROUNDS);
-    match run(rounds) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench::main(ROUNDS, run)
 }
 
 fn run(rounds: usize) -> Result<(), LabError> {
     let start = Instant::now();
     let mut stage = Stage::raise()?;
     let contenders = contenders(&stage)?;
-    let path = |name: &str, near, family, nodes| {
-        Ok::<_, LabError>(Path { name: name.into(), load: Box::new(stage.flow(near, family)?), nodes })
-    };
-    let paths = [
-        path("same node, IPv4", true, Family::V4, 1)?,
-        path("same node, IPv6", true, Family::V6, 1)?,
-        path("across VXLAN, IPv4", false, Family::V4, 2)?,
-        path("across VXLAN, IPv6", false, Family::V6, 2)?,
-    ];
+    let path = |way: Way| Ok::<_, LabError>(way.path(Box::new(stage.flow(way)?)));
+    let paths = WAYS.into_iter().map(path).collect::<Result<Vec<_>, _>>()?;
     let comparisons = comparisons(&contenders);
     let load = processor::load();
     processor::claim()?;

@@ -7,14 +7,14 @@
 use compiler::ir;
 use conformance::{
     bench::{
-        Comparison, Contender, Measured, Path, Stage,
+        self, Comparison, Contender, Measured, Paired, Path, Stage, WAYS, Way,
         cluster::{Isolated, PermittedBy, Plan},
         layout::{self, Established},
         load::{Denied, Load},
         measure, processor,
         statistics::Middle,
     },
-    lab::{Family, LabError},
+    lab::LabError,
 };
 use std::{process::ExitCode, time::Instant};
 
@@ -28,25 +28,8 @@ const NEW_FLOWS_BUDGET: f64 = 0.95;
 const THROUGHPUT_BUDGET: f64 = 0.97;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().collect();
-    let rounds = words.iter().skip_while(|word| *word != "--rounds").nth(1);
-    let rounds = rounds.and_then(|number| number.parse().ok()).unwrap_or(ROUNDS);
-    match run(rounds) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench::main(ROUNDS, run)
 }
-
-/// The ways between the pods: what they are called, whether both pods are on one node, and the family.
-const WAYS: [(&str, bool, Family); 4] = [
-    ("same node, IPv4", true, Family::V4),
-    ("same node, IPv6", true, Family::V6),
-    ("across VXLAN, IPv4", false, Family::V4),
-    ("across VXLAN, IPv6", false, Family::V6),
-];
 
 /// Where the loads of a way stand among its paths.
 const FLOW: usize = 0;
@@ -63,19 +46,17 @@ fn run(rounds: usize) -> Result<(), LabError> {
         stage.install(contender)?;
     }
     let (mut lasting, mut beginning) = (Vec::new(), Vec::new());
-    for (name, near, family) in WAYS {
-        let denied = stage.denied(near, family)?;
+    for way in WAYS {
+        let denied = stage.denied(way)?;
         check_denied(&mut stage, &subjects, &denied)?;
-        let nodes = if near { 1 } else { 2 };
-        let path = |load| Path { name: name.to_owned(), load, nodes };
         let loads: [Box<dyn Load>; LOADS] = [
-            Box::new(stage.flow(near, family)?),
-            Box::new(stage.requests(near, family)?),
-            Box::new(stage.stream(near, family)?),
+            Box::new(stage.flow(way)?),
+            Box::new(stage.requests(way)?),
+            Box::new(stage.stream(way)?),
             Box::new(denied),
         ];
-        lasting.extend(loads.map(path));
-        beginning.push(path(Box::new(stage.new_flows(near, family)?)));
+        lasting.extend(loads.map(|load| way.path(load)));
+        beginning.push(way.path(Box::new(stage.new_flows(way)?)));
     }
     let over_empty = |subject| Comparison {
         name: Contender::clone(subject).name,
@@ -96,7 +77,7 @@ fn run(rounds: usize) -> Result<(), LabError> {
     println!(
         "Medians; ratios to the base of the same round, in brackets what holds the true median at 95 %."
     );
-    for (way, (name, _, _)) in WAYS.iter().enumerate() {
+    for (way, Way { name, .. }) in WAYS.iter().enumerate() {
         println!("\n{name}");
         for load in 0..LOADS {
             let path = way * LOADS + load;
@@ -108,12 +89,11 @@ fn run(rounds: usize) -> Result<(), LabError> {
     let Some(usual) = comparisons.iter().position(|comparison| comparison.name == USUAL) else {
         return Ok(());
     };
-    for (way, (name, _, _)) in WAYS.iter().enumerate() {
+    for (way, Way { name, .. }) in WAYS.iter().enumerate() {
         let of = &of_lasting[usual][way * LOADS..(way + 1) * LOADS];
         rest(name, "new flows a second against no policy", NEW_FLOWS_BUDGET, &of_beginning[usual][way]);
         rest(name, "TCP throughput against no policy", THROUGHPUT_BUDGET, &of[STREAM]);
-        let [permitted, denied] = [&of[FLOW].0[0], &of[DENIED].0[0]]
-            .map(|paired| paired.base.iter().zip(&paired.over).map(|(base, over)| base + over));
+        let [permitted, denied] = [&of[FLOW].0[0], &of[DENIED].0[0]].map(Paired::subjects);
         let ratio = Middle::of(denied.zip(permitted).map(|(denied, permitted)| denied / permitted).collect());
         println!(
             "budget: {name}: a denied packet over a permitted one | 1 | {:.2} [{:.2}, {:.2}] | {}",

@@ -210,12 +210,7 @@ fn no_other_table_that_accepts_overrules_ours() -> Result<(), LabError> {
     load("after")?;
     ground.forget()?;
     let attacks = catalogue::all(&ground.cast);
-    let seen = attack::run(&ground, &attacks, |attack| attack.wanted)?;
-    let faults: Vec<_> = attacks
-        .iter()
-        .zip(seen)
-        .filter_map(|(attack, seen)| Some(format!("{}: {}", attack.name, attack.fault(seen, attack.wanted)?)))
-        .collect();
+    let faults = attack::faults(&ground, &attacks, |attack| attack.wanted)?;
     assert!(faults.is_empty(), "{faults:#?}");
     Ok(())
 }
@@ -233,12 +228,7 @@ fn a_conntrack_zone_that_another_table_sets_changes_no_verdict() -> Result<(), L
     let _tables = Installed::install(lab)?;
     ground.forget()?;
     let attacks = catalogue::all(&ground.cast);
-    let seen = attack::run(&ground, &attacks, |attack| attack.wanted)?;
-    let faults: Vec<_> = attacks
-        .iter()
-        .zip(seen)
-        .filter_map(|(attack, seen)| Some(format!("{}: {}", attack.name, attack.fault(seen, attack.wanted)?)))
-        .collect();
+    let faults = attack::faults(&ground, &attacks, |attack| attack.wanted)?;
     assert!(faults.is_empty(), "{faults:#?}");
     let flows = busy_streams(lab, &[(&ground.cast.a, &ground.cast.b), (&ground.cast.a, &ground.cast.d)])?;
     assert_flowing("in another zone", &flows);

@@ -23,12 +23,8 @@ fn a_guard_that_is_off_lets_its_packets_pass_and_no_others() -> Result<(), LabEr
     for off in rounds {
         tables.switch(|config| config.guards = off.map(Guard::off).unwrap_or_default())?;
         ground.forget()?;
-        let seen = attack::run(&ground, &attacks, |attack| wanted(attack, off))?;
-        let wrong = attacks.iter().zip(seen).filter_map(|(attack, seen)| {
-            let fault = attack.fault(seen, wanted(attack, off))?;
-            Some(format!("without {off:?}: {}: {fault}", attack.name))
-        });
-        faults.extend(wrong);
+        let wrong = attack::faults(&ground, &attacks, |attack| wanted(attack, off))?;
+        faults.extend(wrong.into_iter().map(|fault| format!("without {off:?}: {fault}")));
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     for guard in Guard::ALL {

@@ -11,15 +11,15 @@ mod cluster;
 mod happening;
 #[expect(dead_code, reason = "it is shared with other benches")]
 mod node;
+mod observed;
 
 use cluster::{APPS, LOCAL_PODS, NODE, Size, changes, local_pod, pod};
 use compiler::{
     delta::{Delta, Op},
-    ir::{DataType, Family, Name},
+    ir::DataType,
 };
 use enforcer::{
     apply::{Daemon, Input},
-    nft::{Backend, Commit, Counter, Dump, Error, Kernel},
     node::{
         facts::Facts,
         tracker::{Settings, Tracker},
@@ -28,9 +28,10 @@ use enforcer::{
 };
 use nix::unistd::Pid;
 use node::{budget, cpu, fresh_kernel, percentile, real_time};
+use observed::Observed;
 use policy_model::cluster::Change;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     net::IpAddr,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -52,43 +53,23 @@ struct Clock {
     cpu: Duration,
 }
 
-/// The kernel, with an eye on which addresses each transaction changes.
-struct Watched {
-    kernel: Kernel,
-    clock: Arc<Mutex<Clock>>,
-}
-
-impl Backend for Watched {
-    fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
-        let commit = self.kernel.commit(delta, generation)?;
+impl Clock {
+    /// A transaction is in the kernel.
+    fn taken(&mut self, delta: &Delta) {
         let now = Instant::now();
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.transactions += 1;
+        self.transactions += 1;
         // Of this thread, which is the loop's: all that it has done until now.
-        clock.cpu = cpu();
+        self.cpu = cpu();
         for op in &delta.ops {
             let (Op::AddElements { elements, .. } | Op::DeleteElements { elements, .. }) = op else {
                 continue;
             };
             for (key, _) in elements {
                 let family = if key.as_bytes().len() < 16 { DataType::Ipv4Addr } else { DataType::Ipv6Addr };
-                let sent = key.first_address(family).and_then(|address| clock.sent.remove(&address));
-                clock.took.extend(sent.map(|sent| now - sent));
+                let sent = key.first_address(family).and_then(|address| self.sent.remove(&address));
+                self.took.extend(sent.map(|sent| now - sent));
             }
         }
-        Ok(commit)
-    }
-
-    fn dump(&mut self) -> Result<Dump, Error> {
-        self.kernel.dump()
-    }
-
-    fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error> {
-        self.kernel.counters()
-    }
-
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
-        self.kernel.forget_addresses(addresses)
     }
 }
 
@@ -119,7 +100,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let clock = Arc::new(Mutex::new(Clock::default()));
-    let watched = Watched { kernel: fresh_kernel()?, clock: clock.clone() };
+    let own = clock.clone();
+    let taken = move |delta: &Delta| own.lock().unwrap_or_else(PoisonError::into_inner).taken(delta);
+    let watched = Observed { kernel: fresh_kernel()?, taken };
     let tracker = Tracker::new(Settings::new(NODE));
     let mut daemon =
         Daemon::new(watched, tracker, Facts::default(), changes(&SIZE), Arc::new(Metrics::new()));

@@ -1,5 +1,7 @@
 //! The engine against a kernel in memory: refusals, lost answers, foreign changes, restarts.
 
+mod support;
+
 use compiler::{
     Compiler,
     config::Config,
@@ -14,25 +16,15 @@ use enforcer::{
     },
 };
 use nix::errno::Errno;
-use policy_model::{cluster::Change, manifest};
+use policy_model::cluster::Change;
 use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, Mutex},
 };
 
-fn objects(text: &str) -> Vec<Change> {
-    let parsed = manifest::parse("test.yaml", text);
-    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
-    parsed.objects.into_iter().filter_map(|object| object.value.into_change()).collect()
-}
-
 fn pod(name: &str, address: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
-         spec: {{nodeName: w1, containers: [{{name: c, image: i}}]}}\n\
-         status: {{phase: Running, podIP: {address}, podIPs: [{{ip: {address}}}]}}\n---\n"
-    )
+    support::pod(name, name, address)
 }
 
 fn policy(subject: &str, from: &str, port: u16) -> String {
@@ -54,12 +46,12 @@ fn shop() -> String {
 
 fn engine<B: Backend>(backend: B, text: &str) -> Engine<B> {
     let mut compiler = Compiler::new(Config::new("w1", "cni0"));
-    objects(text).into_iter().for_each(|change| compiler.apply(change.into()));
+    support::changes(text).into_iter().for_each(|change| compiler.apply(change.into()));
     Engine::new(backend, compiler)
 }
 
 fn feed<B: Backend>(engine: &mut Engine<B>, text: &str) {
-    objects(text).into_iter().for_each(|change| engine.apply(change.into()));
+    support::changes(text).into_iter().for_each(|change| engine.apply(change.into()));
 }
 
 fn committed(outcome: Outcome) -> bool {
@@ -93,7 +85,9 @@ fn a_change_switches_in_one_transaction_and_its_undoing_leaves_nothing_behind() 
     feed(&mut engine, &policy("front", "api", 80));
     assert!(committed(engine.commit().unwrap()));
     assert_eq!(fake.transactions(), 3, "its programs are made before anything leads to them");
-    let [Change::Policy(gone)] = &objects(&policy("front", "api", 80))[..] else { panic!("one policy") };
+    let [Change::Policy(gone)] = &support::changes(&policy("front", "api", 80))[..] else {
+        panic!("one policy")
+    };
     engine.apply(Change::PolicyDeleted(gone.key.clone()).into());
     engine.commit().unwrap();
     while !engine.compiler().settled() {

@@ -1,6 +1,8 @@
 //! A transaction that is refused at each of its operations in turn: the kernel is as it was or denies more, never
 //! less; everything else goes into force; and once the reason is gone, so does the rest.
 
+mod support;
+
 use compiler::{
     Compiler,
     config::Config,
@@ -14,21 +16,15 @@ use enforcer::{
     nft::fake::{Fake, Fault},
 };
 use nix::errno::Errno;
-use policy_model::{cluster::Cluster, manifest, policy::Direction, reach::Reach};
+use policy_model::{cluster::Cluster, policy::Direction, reach::Reach};
 use std::net::IpAddr;
 
 fn cluster(text: &str) -> Cluster {
-    let parsed = manifest::parse("test.yaml", text);
-    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
-    parsed.objects.into_iter().filter_map(|object| object.value.into_change()).collect()
+    support::changes(text).into_iter().collect()
 }
 
 fn pod(name: &str, address: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
-         spec: {{nodeName: w1, containers: [{{name: c, image: i}}]}}\n\
-         status: {{phase: Running, podIP: {address}, podIPs: [{{ip: {address}}}]}}\n---\n"
-    )
+    support::pod(name, name, address)
 }
 
 fn policy(subject: &str, rules: &str) -> String {

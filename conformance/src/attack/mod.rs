@@ -19,4 +19,4 @@ pub use catalogue::{Arrival, Attack, Baseline, Wanted};
 pub use enforce::{Installed, enforce};
 pub use ground::{Cast, Ground, Host, LISTEN, Mac};
 pub use objects::{cluster, policies, port};
-pub use run::{Seen, run};
+pub use run::{Seen, faults, run};

@@ -59,6 +59,22 @@ impl Attack {
     }
 }
 
+/// Sends attacks, and says of each that has not ended as wanted what is wrong.
+///
+/// # Errors
+/// As [`run`].
+pub fn faults(
+    ground: &Ground,
+    attacks: &[Attack],
+    wanted: impl Fn(&Attack) -> Wanted,
+) -> Result<Vec<String>, LabError> {
+    let seen = run(ground, attacks, &wanted)?;
+    let fault = |(attack, seen): (&Attack, Seen)| {
+        Some(format!("{}: {}", attack.name, attack.fault(seen, wanted(attack))?))
+    };
+    Ok(attacks.iter().zip(seen).filter_map(fault).collect())
+}
+
 /// Sends all attacks, one after the other without waiting, and says what became of each. `wanted` only says for what it
 /// waits: the answer is what was seen.
 ///

@@ -24,4 +24,21 @@ mod switch;
 pub use contender::Contender;
 pub use load::Load;
 pub use rounds::{Comparison, Measured, Paired, Path, measure};
-pub use stage::{PORT, Stage};
+pub use stage::{PORT, Stage, WAYS, Way};
+
+use crate::lab::LabError;
+use std::process::ExitCode;
+
+/// What a bench's `main` does: `run` with as many rounds as `--rounds N` says.
+#[must_use]
+pub fn main(rounds: usize, run: impl FnOnce(usize) -> Result<(), LabError>) -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    let asked = words.iter().skip_while(|word| *word != "--rounds").nth(1);
+    match run(asked.and_then(|number| number.parse().ok()).unwrap_or(rounds)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

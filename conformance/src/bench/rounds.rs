@@ -69,13 +69,18 @@ impl Paired {
     /// The subject as a ratio to the base.
     #[must_use]
     pub fn ratio(&self) -> Middle {
-        Middle::of(self.base.iter().zip(&self.over).map(|(base, over)| (base + over) / base).collect())
+        Middle::of(self.subjects().zip(&self.base).map(|(subject, base)| subject / base).collect())
     }
 
     /// The subject itself.
     #[must_use]
     pub fn subject(&self) -> Middle {
-        Middle::of(self.base.iter().zip(&self.over).map(|(base, over)| base + over).collect())
+        Middle::of(self.subjects().collect())
+    }
+
+    /// The same, a sample a round.
+    pub fn subjects(&self) -> impl Iterator<Item = f64> {
+        self.base.iter().zip(&self.over).map(|(base, over)| base + over)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lab in which everything is compared.
 
 use super::{
-    Contender, cluster,
+    Contender, Load, Path, cluster,
     load::{Denied, End, Flow, NewFlows, Requests, Stream},
     switch::Switch,
 };
@@ -12,6 +12,33 @@ use crate::{
 use compiler::config::Port;
 use policy_model::object::Protocol;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+
+/// A way between two pods of a stage.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// What it is called in the report.
+    pub name: &'static str,
+    /// Both pods are on one node (bridged); else the overlay is between them.
+    pub near: bool,
+    /// Of the addresses.
+    pub family: Family,
+}
+
+/// All of them.
+pub const WAYS: [Way; 4] = [
+    Way { name: "same node, IPv4", near: true, family: Family::V4 },
+    Way { name: "same node, IPv6", near: true, family: Family::V6 },
+    Way { name: "across VXLAN, IPv4", near: false, family: Family::V4 },
+    Way { name: "across VXLAN, IPv6", near: false, family: Family::V6 },
+];
+
+impl Way {
+    /// Such a load on it.
+    #[must_use]
+    pub fn path(self, load: Box<dyn Load>) -> Path {
+        Path { name: self.name.to_owned(), load, nodes: if self.near { 1 } else { 2 } }
+    }
+}
 
 /// The port that established flows and streams go to.
 pub const PORT: u16 = 7000;
@@ -73,12 +100,12 @@ impl Stage {
         &self.lab
     }
 
-    /// An established flow from the client to the server on its own node (bridged), or to the one across the overlay.
+    /// An established flow from the client to a server.
     ///
     /// # Errors
     /// As [`Flow::open`].
-    pub fn flow(&self, near: bool, family: Family) -> Result<Flow, LabError> {
-        let [client, server] = self.ends(near, family);
+    pub fn flow(&self, way: Way) -> Result<Flow, LabError> {
+        let [client, server] = self.ends(way);
         Flow::open(client, server, PORT)
     }
 
@@ -86,8 +113,8 @@ impl Stage {
     ///
     /// # Errors
     /// As [`NewFlows::open`].
-    pub fn new_flows(&self, near: bool, family: Family) -> Result<NewFlows, LabError> {
-        let [client, server] = self.ends(near, family);
+    pub fn new_flows(&self, way: Way) -> Result<NewFlows, LabError> {
+        let [client, server] = self.ends(way);
         NewFlows::open(client, server, NEW_FLOWS_PORT, self.lab.nodes().iter().map(|node| node.netns()))
     }
 
@@ -95,8 +122,8 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Requests::open`].
-    pub fn requests(&self, near: bool, family: Family) -> Result<Requests, LabError> {
-        let [client, server] = self.ends(near, family);
+    pub fn requests(&self, way: Way) -> Result<Requests, LabError> {
+        let [client, server] = self.ends(way);
         Requests::open(client, server, REQUESTS_PORT)
     }
 
@@ -104,8 +131,8 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Stream::open`].
-    pub fn stream(&self, near: bool, family: Family) -> Result<Stream, LabError> {
-        let [client, server] = self.ends(near, family);
+    pub fn stream(&self, way: Way) -> Result<Stream, LabError> {
+        let [client, server] = self.ends(way);
         Stream::open(client, server, PORT)
     }
 
@@ -113,13 +140,14 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Denied::open`].
-    pub fn denied(&self, near: bool, family: Family) -> Result<Denied, LabError> {
-        let [client, server] = self.ends(near, family);
+    pub fn denied(&self, way: Way) -> Result<Denied, LabError> {
+        let [client, server] = self.ends(way);
         Denied::open(client, server, DENIED_PORT)
     }
 
-    fn ends(&self, near: bool, family: Family) -> [End<'_>; 2] {
-        [&self.client, &self.servers[usize::from(!near)]].map(|pod| (pod.netns(), pod.address(family)))
+    fn ends(&self, way: Way) -> [End<'_>; 2] {
+        let server = &self.servers[usize::from(!way.near)];
+        [&self.client, server].map(|pod| (pod.netns(), pod.address(way.family)))
     }
 
     /// The interfaces of the pods on a node, for its source guard.

@@ -6,6 +6,8 @@
 #[path = "../../../compiler/benches/cluster/mod.rs"]
 #[expect(dead_code, reason = "it is shared with other benches")]
 mod cluster;
+#[path = "../observed/mod.rs"]
+mod observed;
 mod owner;
 mod victim;
 
@@ -20,6 +22,7 @@ use enforcer::{
     observe::metrics::Metrics,
 };
 use nix::sched::{CloneFlags, unshare};
+use observed::Observed;
 use owner::{OWNERS, Owner};
 use policy_model::cluster::Change;
 use std::{
@@ -31,7 +34,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use victim::Watching;
 
 const SIZE: Size = Size { pods: 10_000, policies: 1_000 };
 /// How often the owner changes something once everything of theirs is there.
@@ -75,7 +77,7 @@ fn run(owner: &'static Owner) -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("make a network namespace: {error}"))?;
     let kernel = Kernel::open().map_err(|error| error.to_string())?;
     let (acknowledged, commits) = channel();
-    let watching = Watching::new(kernel, acknowledged);
+    let watching = Observed { kernel, taken: victim::acknowledgements(acknowledged) };
     let objects = changes(&SIZE).into_iter().chain(victim::objects()).chain(owner::pods()).collect();
     let tracker = Tracker::new(Settings::new(NODE));
     let mut daemon = Daemon::new(watching, tracker, Facts::default(), objects, Arc::new(Metrics::new()));

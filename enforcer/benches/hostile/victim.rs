@@ -3,9 +3,8 @@
 use super::cluster::{NODE, label};
 use compiler::{
     delta::{Delta, Op},
-    ir::{Family, Key, Name},
+    ir::Key,
 };
-use enforcer::nft::{Backend, Commit, Counter, Dump, Error, Kernel};
 use policy_model::{
     cluster::Change,
     labels::Labels,
@@ -13,7 +12,7 @@ use policy_model::{
     policy::{NetworkPolicy, Peer, Rule},
     selector::{Requirement, Selector},
 };
-use std::{collections::BTreeMap, net::IpAddr, sync::mpsc::Sender, time::Instant};
+use std::{net::IpAddr, sync::mpsc::Sender, time::Instant};
 
 const NAMESPACE: &str = "victim";
 const PEER: [u8; 4] = [10, 200, 0, 2];
@@ -52,48 +51,20 @@ pub(crate) fn change(n: usize) -> Change {
     pod("there", PEER, "node-7", n.is_multiple_of(2))
 }
 
-/// The kernel, and the moment at which it has acknowledged something about the victim's peer.
-pub(crate) struct Watching {
-    kernel: Kernel,
-    peer: Key,
-    acknowledged: Sender<Instant>,
-}
-
-impl Watching {
-    pub(crate) fn new(kernel: Kernel, acknowledged: Sender<Instant>) -> Self {
-        Self { kernel, peer: Key::address(PEER.into()), acknowledged }
-    }
-
-    fn concerns_peer(&self, delta: &Delta) -> bool {
-        delta.ops.iter().any(|op| match op {
+/// Tells the moments of transactions that are about the peer; for [`Observed`](super::observed::Observed).
+pub(crate) fn acknowledgements(to: Sender<Instant>) -> impl FnMut(&Delta) + Send {
+    let peer = Key::address(PEER.into());
+    move |delta| {
+        let now = Instant::now();
+        let concerns_peer = |op: &Op| match op {
             Op::AddElements { elements, .. } | Op::DeleteElements { elements, .. } => {
-                elements.iter().any(|(key, _)| *key == self.peer)
+                elements.iter().any(|(key, _)| *key == peer)
             }
             _ => false,
-        })
-    }
-}
-
-impl Backend for Watching {
-    fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
-        let commit = self.kernel.commit(delta, generation)?;
-        let now = Instant::now();
-        if self.concerns_peer(delta) {
+        };
+        if delta.ops.iter().any(concerns_peer) {
             // Nobody listens once the time is over.
-            let _ = self.acknowledged.send(now);
+            let _ = to.send(now);
         }
-        Ok(commit)
-    }
-
-    fn dump(&mut self) -> Result<Dump, Error> {
-        self.kernel.dump()
-    }
-
-    fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error> {
-        self.kernel.counters()
-    }
-
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
-        self.kernel.forget_addresses(addresses)
     }
 }

@@ -1,12 +1,10 @@
 //! A network namespace with a pod bridge and veths, CNI's files in a folder, and the daemon's loop on the real kernel.
 
-use compiler::{
-    delta::Delta,
-    ir::{Family, Name},
-};
+use super::observed::Observed;
+use compiler::{delta::Delta, ir::Family};
 use enforcer::{
     apply::{Daemon, Input},
-    nft::{Backend, Commit, Counter, Dump, Error, Kernel},
+    nft::{Backend, Kernel},
     node::{
         tracker::{Settings, Tracker},
         watch::{self, CniFolders},
@@ -25,7 +23,6 @@ use policy_model::{
     selector::Selector,
 };
 use std::{
-    collections::BTreeMap,
     fs,
     io::Write,
     net::IpAddr,
@@ -41,33 +38,6 @@ use std::{
 
 /// How long something may take that takes a moment.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The kernel, and when it took what.
-struct Timed {
-    kernel: Kernel,
-    taken: Sender<Instant>,
-}
-
-impl Backend for Timed {
-    fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
-        let commit = self.kernel.commit(delta, generation)?;
-        // The test may have ended.
-        let _ = self.taken.send(Instant::now());
-        Ok(commit)
-    }
-
-    fn dump(&mut self) -> Result<Dump, Error> {
-        self.kernel.dump()
-    }
-
-    fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error> {
-        self.kernel.counters()
-    }
-
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
-        self.kernel.forget_addresses(addresses)
-    }
-}
 
 /// The namespace is that of the calling thread and of what it starts.
 pub(crate) struct Host {
@@ -151,7 +121,11 @@ impl Host {
         let report = move |facts, seen| hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok();
         let facts = watch::follow(&CniFolders::new(&dir.join("cni"), None), report).expect("a reading");
         let (sender, taken) = channel();
-        let backend = Timed { kernel: Kernel::open().expect("nftables"), taken: sender };
+        let taken_now = move |_: &Delta| {
+            // The test may have ended.
+            let _ = sender.send(Instant::now());
+        };
+        let backend = Observed { kernel: Kernel::open().expect("nftables"), taken: taken_now };
         let mut daemon =
             Daemon::new(backend, Tracker::new(Settings::new("w1")), facts, changes, Arc::new(Metrics::new()));
         daemon.start().expect("the first revision");

@@ -4,4 +4,6 @@
 mod bad_days;
 mod host;
 mod latency;
+#[path = "../../benches/observed/mod.rs"]
+mod observed;
 mod order;

@@ -6,6 +6,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, geteuid},
 };
+use policy_model::{cluster::Change, manifest};
 use std::{
     fs::{self, File},
     io::{Read, Write},
@@ -189,6 +190,13 @@ pub fn http(path: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
+}
+
+/// The changes that bring these manifests' objects.
+pub fn changes(text: &str) -> Vec<Change> {
+    let parsed = manifest::parse("test.yaml", text);
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+    parsed.objects.into_iter().filter_map(|object| object.value.into_change()).collect()
 }
 
 /// A pod of this node, or of another if `node` says so.

@@ -15,14 +15,14 @@ const SIZE: usize = 64;
 
 /// From which end of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Side {
     /// From the client that opened it.
     Original,
     /// From the server.
     Reply,
 }
 
-impl Way {
+impl Side {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::Original, Self::Reply];
 }
@@ -57,8 +57,8 @@ impl Flow {
         let (client, server) = (address(&flow.client)?, address(&flow.server)?);
         flow.client.connect(server).map_err(LabError::io(flow.name.clone()))?;
         flow.server.connect(client).map_err(LabError::io(flow.name.clone()))?;
-        for way in [Way::Original, Way::Reply, Way::Original] {
-            flow.one_way(way)?;
+        for side in [Side::Original, Side::Reply, Side::Original] {
+            flow.one_way(side)?;
         }
         Ok(flow)
     }
@@ -67,10 +67,10 @@ impl Flow {
     ///
     /// # Errors
     /// [`LabError::NotEstablished`] if a datagram does not arrive: what is measured must permit the flow.
-    pub fn one_way(&self, way: Way) -> Result<f64, LabError> {
-        let (from, to) = match way {
-            Way::Original => (&self.client, &self.server),
-            Way::Reply => (&self.server, &self.client),
+    pub fn one_way(&self, side: Side) -> Result<f64, LabError> {
+        let (from, to) = match side {
+            Side::Original => (&self.client, &self.server),
+            Side::Reply => (&self.server, &self.client),
         };
         let mut bytes = [0; SIZE];
         let start = Instant::now();
@@ -101,6 +101,6 @@ impl Load for Flow {
     }
 
     fn burst(&self) -> Result<Vec<f64>, LabError> {
-        Way::BOTH.into_iter().map(|way| self.one_way(way)).collect()
+        Side::BOTH.into_iter().map(|side| self.one_way(side)).collect()
     }
 }

@@ -7,7 +7,7 @@ mod requests;
 mod stream;
 
 pub use denied::Denied;
-pub use established::{Flow, Way};
+pub use established::{Flow, Side};
 pub use new_flows::NewFlows;
 pub use requests::Requests;
 pub use stream::Stream;

@@ -1,0 +1,6 @@
+//! What becomes of packets that are under way while the tables change: what is permitted before and after is not lost, and what
+//! is denied before and after does not pass.
+
+mod cleanup;
+mod ground;
+mod replaced_programs;
