@@ -117,6 +117,11 @@ fn is_wide(pods: &Selector) -> bool {
     !pods.is_everything() && !pods.requirements().iter().any(narrows)
 }
 
+fn peers_by_labels(policy: &NetworkPolicy, direction: Direction) -> u64 {
+    let peers = policy.rules(direction).unwrap_or_default().iter().flat_map(|rule| &rule.peers);
+    peers.filter(|peer| matches!(peer, Peer::Pods { .. })).count() as u64
+}
+
 /// A denial for a limit of what is listed; elements are counted by program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -337,11 +342,15 @@ impl Compiler {
         (limit, allowed, found): (Limit, u64, u64),
         policies: impl Iterator<Item = &'a PolicyState>,
     ) -> Excess {
-        let selectors = matches!(limit, Limit::PodSelectors | Limit::NamespaceSelectors | Limit::Elements);
         let weight = |policy: &PolicyState| {
-            let Listed { entries, selectors: by_labels } = policy.listed[direction as usize];
-            // A port by name alone is looked up on every pod, and lists no selector.
-            (if selectors { by_labels } else { entries }, entries)
+            let Listed { entries, selectors } = policy.listed[direction as usize];
+            let asked = match limit {
+                Limit::PodEntries | Limit::NamespaceEntries => entries,
+                Limit::PodSelectors | Limit::NamespaceSelectors => selectors,
+                Limit::Elements => peers_by_labels(&policy.policy, direction),
+            };
+            // A port by name alone is looked up on every pod, and lists no peer.
+            (asked, entries)
         };
         let mut named: Vec<_> = policies.map(|policy| (weight(policy), &policy.policy.key)).collect();
         named.retain(|((_, entries), _)| *entries > 0);

@@ -259,12 +259,13 @@ impl Compiler {
             let entries: u64 = states.flat_map(|state| state.listed).map(weigh).sum();
             // To look through many policies costs something too, whatever they say.
             let looked = grounds.0.len() as u64 / 16;
-            let costs = if groups.insert(stable_hash(&grounds)) { entries } else { 0 };
+            let group = stable_hash(&grounds);
+            let costs = if groups.insert(group) { entries } else { 0 };
             if must || spent + costs <= light || std::mem::take(&mut heavy_one) {
                 spent += costs + looked;
                 chosen.push((key, grounds));
             } else {
-                groups.remove(&stable_hash(&grounds));
+                groups.remove(&group);
                 spent += looked;
                 self.dirty.locals.insert(key, waited + 1);
             }
