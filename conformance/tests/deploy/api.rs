@@ -5,13 +5,14 @@ use conformance::cluster::ApiServer;
 use std::{fs, path::Path};
 
 /// Values that let the chart render all that it can.
-pub(crate) const EVERYTHING: [&str; 15] = [
+pub(crate) const EVERYTHING: [&str; 16] = [
     r#"grafana.dashboard=true"#,
     r#"image.tag="1.2.3""#,
     r#"image.pullSecrets=["registry"]"#,
     r#"log={"format":"json","verbosity":2}"#,
     r#"established="keep""#,
     r#"unknownPods="allow""#,
+    r#"limits={"podEntries":20000,"podSelectors":300,"podElements":2000000,"namespaceEntries":1,"namespaceSelectors":0}"#,
     r#"http={"address":"0.0.0.0","port":9999}"#,
     r#"host.podInterfaces=["cni0","br1"]"#,
     r#"host.overlayPorts=[8472,4789]"#,
@@ -97,6 +98,7 @@ fn the_overlay_of_the_guide_changes_what_it_says() {
     assert!(rendered.contains("image: registry.example.com/palisade/policyd:0.1.0"), "{rendered}");
     assert!(!rendered.contains("ghcr.io"), "{rendered}");
     assert!(rendered.contains("memory: 128Mi"), "{rendered}");
+    assert!(rendered.contains("- --max-pod-entries=32768\n"), "{rendered}");
 }
 
 fn overlaid(folder: &Path, overlay: &str, kubectl: &Path) -> Result<String, Box<dyn std::error::Error>> {
