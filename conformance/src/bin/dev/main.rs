@@ -10,6 +10,7 @@ mod cluster;
 mod conformance_suites;
 mod demo;
 mod endure;
+mod failures;
 mod image;
 mod interrupt;
 mod phases;

@@ -2,6 +2,7 @@
 
 use crate::{
     closing_lines::Count,
+    failures::Failures,
     runner::{self, RunError},
     setup,
     workspace::{self, Workspace, WorkspaceError},
@@ -107,9 +108,10 @@ struct Finished {
     success: bool,
     tests: Count,
     took: Duration,
+    failures: Failures,
 }
 
-/// Runs the chosen phases in order, each to its end even if one before failed, and closes with the sum over all tests.
+/// Runs the chosen phases in order, each to its end even if one before failed, and closes with what failed and the sum over all tests.
 /// `true` if every phase succeeded.
 pub(crate) fn run(table: &[Phase], choice: &Choice) -> Result<bool, PhaseError> {
     let workspace = Workspace::read()?;
@@ -127,12 +129,14 @@ pub(crate) fn run(table: &[Phase], choice: &Choice) -> Result<bool, PhaseError> 
         if phase.tests {
             command.args(&choice.filter);
         }
-        let outcome = runner::run(&mut command)?;
+        let mut failures = Failures::default();
+        let outcome = runner::run(&mut command, |line| failures.read(&String::from_utf8_lossy(line)))?;
         let result = Finished {
             name: phase.name,
             success: outcome.success,
             tests: outcome.tests,
             took: start.elapsed(),
+            failures,
         };
         println!("[{}/{}] {}", i + 1, chosen.len(), result.line());
         results.push(result);
@@ -140,6 +144,9 @@ pub(crate) fn run(table: &[Phase], choice: &Choice) -> Result<bool, PhaseError> 
     println!();
     for result in &results {
         println!("{}", result.line());
+        if !result.success {
+            result.failures.lines().iter().for_each(|line| println!("{line}"));
+        }
     }
     println!("{}", total(&results));
     Ok(results.iter().all(|result| result.success))
@@ -171,7 +178,13 @@ mod tests {
     use super::*;
 
     fn result(success: bool, passed: usize, failed: usize) -> Finished {
-        Finished { name: "x", success, tests: Count { passed, failed }, took: Duration::ZERO }
+        Finished {
+            name: "x",
+            success,
+            tests: Count { passed, failed },
+            took: Duration::ZERO,
+            failures: Failures::default(),
+        }
     }
 
     #[test]

@@ -26,13 +26,9 @@ pub(crate) enum RunError {
     Workspace(#[from] crate::workspace::WorkspaceError),
 }
 
-/// Runs `command` to its end. Its standard output passes line by line, its standard error directly.
-pub(crate) fn run(command: &mut Command) -> Result<Outcome, RunError> {
-    run_with(command, |_| ())
-}
-
-/// As [`run`], and gives every line of its standard output to `listen`, with its line end, once it has passed.
-pub(crate) fn run_with(command: &mut Command, mut listen: impl FnMut(&[u8])) -> Result<Outcome, RunError> {
+/// Runs `command` to its end. Its standard output passes line by line, each given to `listen` too, with its line end; its standard
+/// error passes directly.
+pub(crate) fn run(command: &mut Command, mut listen: impl FnMut(&[u8])) -> Result<Outcome, RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let lost = |source| RunError::Output { program: program.clone(), source };
     let mut child = command

@@ -88,7 +88,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool, BenchError> {
         let mut command = workspace::cargo();
         command.current_dir(&workspace.workspace_root).args(["bench", "--package", package, "--bench", name]);
         let mut printed = String::new();
-        let outcome = runner::run_with(&mut command, |line| printed += &String::from_utf8_lossy(line))?;
+        let outcome = runner::run(&mut command, |line| printed += &String::from_utf8_lossy(line))?;
         all_ran &= outcome.success;
         if choice.write && outcome.success {
             kept.keep(&format!("{package}: {name}"), &machine::read(&workspace.workspace_root), &printed)?;
