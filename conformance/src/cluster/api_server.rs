@@ -5,6 +5,10 @@ use crate::lab::{
     Netns,
     ownership::{self, Claim},
 };
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::{
     path::{Path, PathBuf},
     thread,
@@ -150,6 +154,34 @@ impl ApiServer {
         // Their destructors would kill them.
         std::mem::forget((server, etcd));
         Ok(id)
+    }
+
+    /// Takes away the link to a namespace that [`Self::link`] gave this number, or puts it back. What is sent meanwhile is lost
+    /// without a word, so that a watch there only falls silent.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn set_link(&self, number: u8, up: bool) -> Result<(), ClusterError> {
+        let state = if up { "up" } else { "down" };
+        self.netns.exec(&["ip", "link", "set", &format!("link{number}"), state])?;
+        Ok(())
+    }
+
+    /// Stops the API server (SIGSTOP): it takes connections and says nothing, until [`Self::go_on`].
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it run again (SIGCONT).
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(server) = &self.server {
+            // One that has ended is found by whoever asks it next.
+            let _ = kill(Pid::from_raw(server.pid().cast_signed()), signal);
+        }
     }
 
     /// Kills the API server (SIGKILL). etcd goes on.

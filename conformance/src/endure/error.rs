@@ -1,6 +1,6 @@
 //! What ends a run before its end.
 
-use crate::{enforced::PolicydError, lab::LabError};
+use crate::{cluster::ClusterError, enforced::PolicydError, lab::LabError};
 use std::io;
 
 /// The run cannot go on. A promise that is broken is no such error: it is counted.
@@ -9,6 +9,9 @@ pub enum EndureError {
     /// The lab or a `policyd` in it.
     #[error(transparent)]
     Policyd(#[from] PolicydError),
+    /// The API server that they follow.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A daemon that cannot be stopped or continued.
     #[error("cannot signal policyd: {0}")]
     Signal(io::Error),
@@ -21,6 +24,16 @@ pub enum EndureError {
         node: u8,
         /// By how much.
         operations: u64,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// What a node enforces is not what the API server holds.
+    #[error("node {node} does not enforce what its API server holds after {seconds} s: {operations}")]
+    NotFollowed {
+        /// Which node.
+        node: u8,
+        /// What the kernel lacks, or has too much.
+        operations: String,
         /// How long it had.
         seconds: u64,
     },

@@ -46,15 +46,15 @@ pub(super) fn calm(sides: Option<Sides>) -> Must {
     }
 }
 
-/// While the cluster goes from one state to another.
-pub(super) fn change(stream: &Stream, before: Option<Sides>, after: Option<Sides>) -> Must {
-    let (Some(before), Some(after)) = (before, after) else { return Must::Either };
+/// While the cluster goes from one state to another: what the model says of a stream in each state that may be seen on the way.
+pub(super) fn change(stream: &Stream, states: &[Option<Sides>]) -> Must {
+    let Some(states) = states.iter().copied().collect::<Option<Vec<Sides>>>() else { return Must::Either };
     // One node judges both ends in one ruleset; with two, either may be ahead of the other.
-    let mixed = if one_ruleset(stream) {
-        [before, after].map(Sides::allowed).to_vec()
+    let mixed: Vec<bool> = if one_ruleset(stream) {
+        states.iter().map(|state| state.allowed()).collect()
     } else {
-        let pair = |a: Sides, b: Sides| Sides { egress: a.egress, ingress: b.ingress }.allowed();
-        vec![pair(before, before), pair(before, after), pair(after, before), pair(after, after)]
+        let egress = states.iter().map(|state| state.egress);
+        egress.flat_map(|egress| states.iter().map(move |state| egress && state.ingress)).collect()
     };
     match mixed.iter().filter(|allowed| **allowed).count() {
         0 => Must::Drop,
@@ -92,16 +92,22 @@ mod tests {
     fn what_is_the_same_before_and_after_holds_in_between() {
         // East/p0 and east/p1 are on node 1, east/p2 is on node 2.
         for pair in [stream(0, 1), stream(0, 2), stream(0, PODS.len())] {
-            assert_eq!(change(&pair, ALLOWED, ALLOWED), Must::Pass);
-            assert_eq!(change(&pair, NO_EGRESS, NO_EGRESS), Must::Drop);
-            assert_eq!(change(&pair, ALLOWED, NO_INGRESS), Must::Either);
-            assert_eq!(change(&pair, None, ALLOWED), Must::Either);
+            assert_eq!(change(&pair, &[ALLOWED, ALLOWED]), Must::Pass);
+            assert_eq!(change(&pair, &[NO_EGRESS, NO_EGRESS]), Must::Drop);
+            assert_eq!(change(&pair, &[ALLOWED, NO_INGRESS]), Must::Either);
+            assert_eq!(change(&pair, &[None, ALLOWED]), Must::Either);
         }
     }
 
     #[test]
     fn two_nodes_do_not_change_at_one_instant() {
-        assert_eq!(change(&stream(0, 1), NO_EGRESS, NO_INGRESS), Must::Drop);
-        assert_eq!(change(&stream(0, 2), NO_EGRESS, NO_INGRESS), Must::Either);
+        assert_eq!(change(&stream(0, 1), &[NO_EGRESS, NO_INGRESS]), Must::Drop);
+        assert_eq!(change(&stream(0, 2), &[NO_EGRESS, NO_INGRESS]), Must::Either);
+    }
+
+    #[test]
+    fn what_may_be_seen_on_the_way_counts() {
+        assert_eq!(change(&stream(0, 1), &[ALLOWED, NO_EGRESS, ALLOWED]), Must::Either);
+        assert_eq!(change(&stream(0, 1), &[NO_EGRESS, NO_INGRESS, NO_EGRESS]), Must::Drop);
     }
 }

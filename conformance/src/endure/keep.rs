@@ -26,7 +26,7 @@ pub(super) fn keep(
 ) -> Result<(), EndureError> {
     write(folder, "before", before)?;
     write(folder, "after", after)?;
-    let round = Round::draw(&mut Draw::new(seed));
+    let round = Round::draw(&mut Draw::new(seed), world.is_served());
     let mut text = format!("{round}\n\nRound seed {seed}.\n\n");
     broken.iter().for_each(|promise| text += &format!("{promise}\n"));
     // Pods that were replaced have other addresses now: the state before can't be had again.
@@ -71,7 +71,7 @@ fn breaks(world: &mut World, seed: u64, before: &Cluster) -> Result<bool, Endure
     for _ in 0..TRIES {
         world.adopt(before)?;
         let mut draw = Draw::new(seed);
-        let round = Round::draw(&mut draw);
+        let round = Round::draw(&mut draw, world.is_served());
         if !world.perform(&round, &mut draw, &mut Tally::default())?.is_empty() {
             return Ok(true);
         }

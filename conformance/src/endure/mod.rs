@@ -2,17 +2,22 @@
 //! the while.
 //!
 //! What the model forbids never passes, what it allows is never lost, and what is the same before and after an event is
-//! so in between, whatever breaks: `policyd` killed and frozen, tables of others that come and go, notifications lost. The one window there is, while
+//! so in between, whatever breaks: `policyd` killed and frozen, tables of others that come and go, notifications lost; and, if the daemons follow an
+//! API server, that one killed, stopped, cut off and without its history. The one window there is, while
 //! somebody else has damaged our tables, is measured. A seed gives a run's events again; a round in which a promise is broken is made
 //! smaller and kept.
 
+mod between;
 mod error;
 mod expect;
 mod fault;
+mod judge;
 mod keep;
 mod memory;
+mod objects;
 mod report;
 mod round;
+mod served;
 mod streams;
 mod tally;
 mod world;
@@ -40,6 +45,8 @@ pub struct Settings {
     pub time: Duration,
     /// Where events are drawn from.
     pub seed: u64,
+    /// Whether the daemons follow a real API server, to which things happen too. If not, they follow a folder of manifests.
+    pub api_server: bool,
     /// Where rounds are kept in which a promise was broken.
     pub keep: PathBuf,
 }
@@ -66,7 +73,7 @@ pub fn run(
     interrupted: &AtomicBool,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Ended, EndureError> {
-    let mut world = World::start(settings.seed)?;
+    let mut world = World::start(settings.seed, settings.api_server)?;
     world.control()?;
     tell("control: what passes without a table, and what a rule that drops loses, is found");
     let begin = Instant::now();
@@ -77,7 +84,7 @@ pub fn run(
         }
         let seed = round_seed(settings.seed, rounds);
         let mut draw = Draw::new(seed);
-        let round = Round::draw(&mut draw);
+        let round = Round::draw(&mut draw, settings.api_server);
         tell(&format!("{:>6.1} s  {rounds:>5}  {round}", begin.elapsed().as_secs_f64()));
         let before = world.cluster().clone();
         let broken = world.perform(&round, &mut draw, &mut tally)?;
@@ -88,7 +95,11 @@ pub fn run(
                 tell(&format!("  BROKEN  {promise}"));
             }
             let after = world.cluster().clone();
-            let folder = settings.keep.join(format!("seed-{}-round-{rounds}", settings.seed));
+            let folder = settings.keep.join(format!(
+                "{}seed-{}-round-{rounds}",
+                if settings.api_server { "api-" } else { "" },
+                settings.seed
+            ));
             keep::keep(&mut world, &folder, seed, &before, &after, &broken, tell)?;
         }
         rounds += 1;
@@ -96,6 +107,7 @@ pub fn run(
             early = world.resident();
         }
     }
+    tally.relisted = world.relisted();
     let resident = [early, world.resident()];
     Ok(Ended { tally, rounds, took: begin.elapsed(), resident })
 }

@@ -13,6 +13,8 @@ pub(super) enum Round {
     Fault(Fault),
     /// Something breaks so long after objects have changed.
     During(Vec<Change>, Duration, Fault),
+    /// Something befalls the API server around changes of objects; a node's fault may come before that is over.
+    Served(Vec<Change>, ServerFault, Option<Fault>),
     /// Pods end, and others start with their addresses: each with the next one's, so that one alone keeps its own.
     Replace(Vec<usize>),
 }
@@ -28,6 +30,32 @@ pub(super) enum Change {
     Policy(usize),
     /// A policy goes.
     NoPolicy(usize),
+}
+
+/// What befalls the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServerFault {
+    /// It is killed (SIGKILL) right after the changes, and started again after a while.
+    Killed(Duration),
+    /// It is stopped (SIGSTOP) right after the changes: connections stay and nothing comes.
+    Silent(Duration),
+    /// One node's link to it carries nothing while the changes happen, and for a while after that.
+    CutOff(u8, Duration),
+    /// The changes happen while the nodes stand still; then etcd forgets its history and the API server is started anew: each watch is
+    /// too old (410 Gone).
+    Forgotten,
+}
+
+impl ServerFault {
+    /// What it is counted as.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Killed(_) => "API server killed",
+            Self::Silent(_) => "API server stopped",
+            Self::CutOff(..) => "a node cut off from the API server",
+            Self::Forgotten => "history compacted, API server anew",
+        }
+    }
 }
 
 /// What breaks, and on which node.
@@ -83,8 +111,11 @@ impl FaultKind {
 }
 
 impl Round {
-    /// The round of a seed.
-    pub(super) fn draw(draw: &mut Draw) -> Self {
+    /// The round of a seed. Every other one is the API server's, if there is one.
+    pub(super) fn draw(draw: &mut Draw, served: bool) -> Self {
+        if served && draw.below(2) == 0 {
+            return Self::draw_served(draw);
+        }
         match draw.below(20) {
             0..8 => Self::Change(changes(draw)),
             8..12 => Self::Fault(fault(draw)),
@@ -97,10 +128,26 @@ impl Round {
         }
     }
 
+    fn draw_served(draw: &mut Draw) -> Self {
+        let changes = changes(draw);
+        let while_ms = |draw: &mut Draw| Duration::from_millis(draw.below(2_500) as u64);
+        let fault = match draw.below(4) {
+            0 => ServerFault::Killed(while_ms(draw)),
+            1 => ServerFault::Silent(while_ms(draw)),
+            2 => ServerFault::CutOff(1 + draw.below(usize::from(NODES)) as u8, while_ms(draw)),
+            _ => return Self::Served(changes, ServerFault::Forgotten, None),
+        };
+        // A policyd that starts while its API server is away has the state that it last wrote, which may be some seconds old.
+        let starts = |fault: &Fault| matches!(fault.kind, FaultKind::Kill(_) | FaultKind::Squeeze(..));
+        let also = (draw.below(2) == 0).then(|| self::fault(draw)).filter(|fault| !starts(fault));
+        Self::Served(changes, fault, also)
+    }
+
     /// Its fault, if it has one.
     pub(super) fn fault(&self) -> Option<Fault> {
         match self {
             Self::Fault(fault) | Self::During(_, _, fault) => Some(*fault),
+            Self::Served(_, _, fault) => *fault,
             Self::Change(_) | Self::Replace(_) => None,
         }
     }
@@ -182,6 +229,19 @@ impl fmt::Display for Round {
             Self::During(changes, after, fault) => {
                 write!(f, "{}, and {:.1} ms later {fault}", Changes(changes), after.as_secs_f64() * 1e3)
             }
+            Self::Served(changes, fault, also) => {
+                write!(f, "{}, {}", Changes(changes), fault.name())?;
+                match fault {
+                    ServerFault::Killed(time) | ServerFault::Silent(time) => {
+                        write!(f, " for {} ms", time.as_millis())?;
+                    }
+                    ServerFault::CutOff(node, time) => {
+                        write!(f, ": node {node}, for {} ms", time.as_millis())?;
+                    }
+                    ServerFault::Forgotten => {}
+                }
+                also.map_or(Ok(()), |fault| write!(f, ", meanwhile {fault}"))
+            }
             Self::Replace(pods) => {
                 let names: Vec<_> =
                     pods.iter().map(|&pod| format!("{}/{}", PODS[pod].0, PODS[pod].1)).collect();
@@ -228,9 +288,16 @@ mod tests {
 
     #[test]
     fn a_seed_gives_its_round_again_and_all_kinds_come_up() {
-        let rounds: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed))).collect();
-        let again: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed))).collect();
+        let rounds: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed), false)).collect();
+        let again: Vec<_> = (0..400).map(|seed| Round::draw(&mut Draw::new(seed), false)).collect();
         assert_eq!(rounds, again);
+        let served: BTreeSet<_> = (0..40)
+            .filter_map(|seed| match Round::draw(&mut Draw::new(seed), true) {
+                Round::Served(_, fault, _) => Some(fault.name()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(served.len(), 4, "{served:?}");
         let faults: BTreeSet<_> = rounds.iter().filter_map(|r| Some(r.fault()?.kind.name())).collect();
         assert_eq!(faults.len(), 8, "{faults:?}");
         assert!(rounds.iter().any(|round| matches!(round, Round::Replace(pods) if pods.len() > 1)));

@@ -57,6 +57,8 @@ pub struct Tally {
     pub(super) passed_while_damaged: u64,
     /// Permitted datagrams lost while tables were damaged.
     pub(super) lost_while_damaged: u64,
+    /// Lists that were read anew because a watch was too old.
+    pub relisted: u64,
     /// Promises that were broken, in words.
     pub broken: Vec<String>,
 }
@@ -66,6 +68,7 @@ impl Tally {
         let changes = match round {
             Round::Change(_) => Some("objects changed"),
             Round::During(..) => Some("objects changed and something broke"),
+            Round::Served(_, fault, _) => Some(fault.name()),
             Round::Replace(_) => Some("pods replaced on their addresses"),
             Round::Fault(_) => None,
         };
@@ -124,6 +127,9 @@ impl Tally {
             row("datagrams against policy until then", self.passed_while_damaged.to_string()),
             row("permitted datagrams lost until then", self.lost_while_damaged.to_string()),
         ]);
+        if self.relisted > 0 {
+            rows.push(row("lists read anew, a watch being too old", self.relisted.to_string()));
+        }
         rows
     }
 

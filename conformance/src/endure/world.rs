@@ -1,23 +1,23 @@
 //! The lab, its daemons, the streams, and the state that they are in.
 
 use super::{
+    between,
     error::EndureError,
-    expect::{self, Must, Sides},
+    expect::{self, Must},
     fault,
-    round::{Change, Fault, Round},
+    round::{Fault, Round},
+    served::Served,
     streams::Streams,
     tally::{Broken, Tally},
 };
 use crate::{
     enforced::{Enforced, Manifests, Policyd},
-    lab::{Lab, PodSpec},
-    probe::{self, Outcome},
+    lab::Lab,
     random::{self, Draw, NODES, PODS},
 };
 use policy_model::{cluster::Cluster, object::ObjectKey};
 use std::{
     net::IpAddr,
-    ops::Range,
     thread,
     time::{Duration, Instant},
 };
@@ -30,26 +30,26 @@ const ARRIVAL: Duration = Duration::from_millis(80);
 const LATE: u64 = 2;
 /// How long the damage of the control lasts.
 const CONTROL: Duration = Duration::from_millis(250);
-/// How long an answer may take. On one machine it takes a tenth of a millisecond.
-const ANSWER: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(super) struct World {
     // Dropped first: its sockets are in namespaces of the lab.
-    streams: Streams,
-    enforced: Enforced,
-    cluster: Cluster,
+    pub(super) streams: Streams,
+    pub(super) enforced: Enforced,
+    /// The API server, if the daemons follow one.
+    pub(super) served: Option<Served>,
+    pub(super) cluster: Cluster,
     /// Up to here streams have been judged.
     judged: u64,
 }
 
-fn key(pod: usize) -> ObjectKey {
+pub(super) fn key(pod: usize) -> ObjectKey {
     ObjectKey::new(PODS[pod].0, PODS[pod].1)
 }
 
 impl World {
     /// A lab in the first state of a seed.
-    pub(super) fn start(seed: u64) -> Result<Self, EndureError> {
+    pub(super) fn start(seed: u64, api_server: bool) -> Result<Self, EndureError> {
         let lab = Lab::builder("endure").nodes(NODES).ports(&random::SERVED).build()?;
         lab.add_pods(&random::specs())?;
         let streams = Streams::start(PODS.len() + 1)?;
@@ -60,9 +60,18 @@ impl World {
         let addresses = |key: &ObjectKey| -> Vec<IpAddr> {
             lab.pod(&key.namespace, &key.name).map(|pod| pod.addresses().collect()).unwrap_or_default()
         };
-        let cluster = random::cluster(&mut Draw::new(seed), addresses);
-        let enforced = Enforced::start(lab, &Manifests::of(&cluster))?;
-        let mut world = Self { streams, enforced, cluster, judged: 0 };
+        let mut cluster = random::cluster(&mut Draw::new(seed), addresses);
+        let (enforced, served) = if api_server {
+            between::admit(&Cluster::new(), &mut cluster);
+            let (mut served, kubeconfig) = Served::start(&lab)?;
+            served.put(&cluster)?;
+            let enforced = Enforced::start_following(lab, &kubeconfig)?;
+            Manifests::of(&cluster).write(enforced.folder())?;
+            (enforced, Some(served))
+        } else {
+            (Enforced::start(lab, &Manifests::of(&cluster))?, None)
+        };
+        let mut world = Self { streams, enforced, served, cluster, judged: 0 };
         world.settle()?;
         world.judged = world.streams.mark();
         Ok(world)
@@ -70,6 +79,17 @@ impl World {
 
     pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    pub(super) fn is_served(&self) -> bool {
+        self.served.is_some()
+    }
+
+    /// How often a daemon has listed a kind of object anew because its watch was too old.
+    pub(super) fn relisted(&self) -> u64 {
+        let lines =
+            |daemon: &Policyd| daemon.log().lines().filter(|line| line.contains("listing again")).count();
+        self.enforced.daemons().iter().map(|daemon| lines(daemon) as u64).sum()
     }
 
     /// The most that a daemon has resident now, in bytes.
@@ -96,17 +116,18 @@ impl World {
         let begin = self.streams.mark();
         // What left just before may still meet what came just after; a round may begin soon after the one before.
         let mut turn = begin.saturating_sub(LATE).max(self.judged);
-        let musts = match round {
+        let was = self.cluster.clone();
+        let ways = match round {
             Round::Change(changes) => {
                 let reads = self.reads();
                 self.change(changes, draw)?;
                 self.wait_until_read(&reads, None)?;
-                self.musts(&before, None)
+                self.ways(&was)
             }
             Round::Fault(fault) => {
                 self.inflict(*fault, draw)?;
                 self.repaired(*fault, tally)?;
-                self.musts(&before, Some(*fault))
+                self.ways(&was)
             }
             Round::During(changes, after, fault) => {
                 let reads = self.reads();
@@ -115,15 +136,21 @@ impl World {
                 self.inflict(*fault, draw)?;
                 self.repaired(*fault, tally)?;
                 self.wait_until_read(&reads, Some(fault.node))?;
-                self.musts(&before, Some(*fault))
+                self.ways(&was)
+            }
+            Round::Served(changes, server, fault) => {
+                self.befall(changes, *server, *fault, draw, tally)?;
+                self.ways(&was)
             }
             Round::Replace(pods) => {
                 pods.iter().for_each(|&pod| self.streams.close(pod));
                 // From here on nothing comes from the pods that end.
                 turn = self.streams.mark();
-                self.replace(pods, draw, &before)?
+                self.replace(pods, draw)?;
+                self.ways(&was)
             }
         };
+        let musts = self.musts(round, &ways);
         self.settle()?;
         let end = self.streams.mark();
         let mut broken = self.questions(tally)?;
@@ -133,7 +160,7 @@ impl World {
         self.judge("while it went on", turn..end, &musts, tally, &mut broken);
         self.judged = end;
         if round.fault().is_some_and(|fault| fault.kind.damages()) {
-            self.count_damage(turn..end, &before, &musts, tally);
+            self.count_damage(turn..end, &ways, &musts, tally);
         }
         tally.rounds(round);
         Ok(broken)
@@ -171,100 +198,20 @@ impl World {
         Ok(broken)
     }
 
-    /// What holds of each stream on the way from a state to the present one.
-    fn musts(&self, before: &[Option<Sides>], fault: Option<Fault>) -> Vec<Must> {
-        let after = expect::verdicts(&self.cluster, &self.streams);
-        let damaged = fault.filter(|fault| fault.kind.damages()).map(|fault| fault.node);
-        let must = |((stream, before), after): ((&_, &Option<Sides>), &Option<Sides>)| {
-            let stream: &super::streams::Stream = stream;
-            let there =
-                [stream.from, stream.to].map(expect::node_of).iter().any(|n| n.is_some() && *n == damaged);
-            if there { Must::Either } else { expect::change(stream, *before, *after) }
-        };
-        self.streams.list().iter().zip(before).zip(&after).map(must).collect()
-    }
-
-    fn change(&mut self, changes: &[Change], draw: &mut Draw) -> Result<(), EndureError> {
-        for change in changes {
-            change.apply(draw, &mut self.cluster);
-        }
-        Ok(Manifests::of(&self.cluster).write(self.enforced.folder())?)
-    }
-
-    fn inflict(&mut self, fault: Fault, draw: &mut Draw) -> Result<(), EndureError> {
+    pub(super) fn inflict(&mut self, fault: Fault, draw: &mut Draw) -> Result<(), EndureError> {
         let netns = self.enforced.lab().node(fault.node).netns().clone();
         fault::inflict(fault.kind, draw, &netns, self.enforced.daemon_mut(fault.node))
     }
 
-    /// Pods whose streams have ended do, and others start. Their streams are judged by the new state alone: what that denies never passes, from the
-    /// moment that a new pod has its address.
-    fn replace(
-        &mut self,
-        pods: &[usize],
-        draw: &mut Draw,
-        before: &[Option<Sides>],
-    ) -> Result<Vec<Must>, EndureError> {
-        let mut specs = Vec::new();
-        for (index, &pod) in pods.iter().enumerate() {
-            let next = key(pods[(index + 1) % pods.len()]);
-            let next = self.cluster.pod(&next).map(|pod| pod.ips.to_vec()).unwrap_or_default();
-            let (namespace, name, node) = PODS[pod];
-            let mut spec = PodSpec::new(node, namespace, name);
-            for address in &next {
-                spec = match address {
-                    IpAddr::V4(v4) => spec.ipv4(*v4),
-                    IpAddr::V6(v6) => spec.ipv6(*v6),
-                };
-            }
-            specs.push((spec, draw.pod(key(pod), node, next)));
-        }
-        for &pod in pods {
-            self.enforced.lab().delete_pod(&key(pod))?;
-        }
-        // Bound to its node, without an address.
-        let mut cluster = self.cluster.clone();
-        for (_, pod) in &specs {
-            cluster.insert_pod(policy_model::object::Pod { ips: [].into_iter().collect(), ..pod.clone() });
-        }
-        self.put(cluster)?;
-        let (specs, objects): (Vec<_>, Vec<_>) = specs.into_iter().unzip();
-        let started = self.enforced.lab().start_pods(&specs)?;
-        for &pod in pods {
-            open(&self.streams, self.enforced.lab(), pod)?;
-        }
-        for pod in &started {
-            self.enforced.lab().finish_pod(pod)?;
-        }
-        let mut cluster = self.cluster.clone();
-        objects.into_iter().for_each(|pod| cluster.insert_pod(pod));
-        self.put(cluster)?;
-        let after = expect::verdicts(&self.cluster, &self.streams);
-        let streams = self.streams.list().iter();
-        let musts = streams.zip(before).zip(&after).map(|((stream, before), after)| {
-            let new = pods.iter().any(|&pod| stream.touches(pod));
-            match (new, expect::calm(*after)) {
-                (true, Must::Pass) => Must::Either,
-                (true, must) => must,
-                (false, _) => expect::change(stream, *before, *after),
-            }
-        });
-        Ok(musts.collect())
-    }
-
-    /// Writes a state and waits until every node has read it.
-    fn put(&mut self, cluster: Cluster) -> Result<(), EndureError> {
-        let reads = self.reads();
-        Manifests::of(&cluster).write(self.enforced.folder())?;
-        self.cluster = cluster;
-        self.wait_until_read(&reads, None)
-    }
-
-    fn reads(&self) -> Vec<u64> {
+    pub(super) fn reads(&self) -> Vec<u64> {
         self.enforced.daemons().iter().map(Policyd::reads).collect()
     }
 
     /// Waits until the nodes have read once more. One that may have been started anew since is up to date once it is ready.
-    fn wait_until_read(&mut self, before: &[u64], anew: Option<u8>) -> Result<(), EndureError> {
+    pub(super) fn wait_until_read(&mut self, before: &[u64], anew: Option<u8>) -> Result<(), EndureError> {
+        if self.is_served() {
+            return self.followed();
+        }
         for (node, &before) in (1..=NODES).zip(before) {
             let daemon = self.enforced.daemon_mut(node);
             if anew == Some(node) {
@@ -277,7 +224,7 @@ impl World {
     }
 
     /// Waits until a node's daemon is ready and its kernel holds what it wants, and notes how long it takes.
-    fn repaired(&mut self, fault: Fault, tally: &mut Tally) -> Result<(), EndureError> {
+    pub(super) fn repaired(&mut self, fault: Fault, tally: &mut Tally) -> Result<(), EndureError> {
         let since = Instant::now();
         self.settle_node(fault.node)?;
         if fault.kind.damages() {
@@ -307,85 +254,14 @@ impl World {
             }
         }
     }
-
-    /// Asks the network whether new flows are as the model says.
-    fn questions(&self, tally: &mut Tally) -> Result<Vec<Broken>, EndureError> {
-        let lab = self.enforced.lab();
-        let (probes, flows): (Vec<_>, Vec<_>) = random::questions(lab).into_iter().unzip();
-        let mut replies = lab.probe_all_within(&probes, ANSWER)?;
-        let mut broken = Vec::new();
-        for ((probe, flow), reply) in probes.iter().zip(&flows).zip(&mut replies) {
-            let allowed = self.cluster.verdict(flow).allowed;
-            // An answer may be late on a busy machine; a packet that passes against policy is what it is.
-            if allowed && reply.outcome != Outcome::Allowed {
-                *reply = lab.probe_all_within(std::slice::from_ref(probe), probe::TIMEOUT)?.remove(0);
-            }
-            let passed = reply.outcome == Outcome::Allowed;
-            tally.asked(passed);
-            if passed != allowed {
-                let model = if allowed { "allowed" } else { "denied" };
-                broken.push(Broken::Question(format!(
-                    "{probe}: {}, and the model says {model}",
-                    reply.outcome
-                )));
-            }
-        }
-        Ok(broken)
-    }
-
-    fn judge(
-        &self,
-        when: &'static str,
-        ticks: Range<u64>,
-        musts: &[Must],
-        tally: &mut Tally,
-        broken: &mut Vec<Broken>,
-    ) {
-        for (id, must) in musts.iter().enumerate() {
-            let outcome = self.streams.outcome(id, ticks.clone());
-            tally.datagrams(*must, &outcome);
-            let wrong = match must {
-                Must::Pass => &outcome.lost,
-                Must::Drop => &outcome.arrived,
-                Must::Either => continue,
-            };
-            if let Some(first) = wrong.first() {
-                let stream = &self.streams.list()[id];
-                let ticks = format!("{} at ticks {first}.. of {}..{}", wrong.len(), ticks.start, ticks.end);
-                broken.push(Broken::Stream { what: name(stream), must: *must, when, ticks });
-            }
-        }
-    }
-
-    /// What the streams that the model denies all the while did while tables were damaged: the window that is promised.
-    fn count_damage(&self, ticks: Range<u64>, before: &[Option<Sides>], musts: &[Must], tally: &mut Tally) {
-        let after = expect::verdicts(&self.cluster, &self.streams);
-        let streams = self.streams.list().iter().enumerate();
-        for (id, stream) in streams.filter(|(id, _)| musts[*id] == Must::Either) {
-            let outcome = self.streams.outcome(id, ticks.clone());
-            match expect::change(stream, before[id], after[id]) {
-                Must::Drop => tally.passed_while_damaged += outcome.arrived.len() as u64,
-                Must::Pass => tally.lost_while_damaged += outcome.lost.len() as u64,
-                Must::Either => {}
-            }
-        }
-    }
 }
 
-fn open(streams: &Streams, lab: &Lab, pod: usize) -> Result<(), EndureError> {
+pub(super) fn open(streams: &Streams, lab: &Lab, pod: usize) -> Result<(), EndureError> {
     let (namespace, name, _) = PODS[pod];
     if let Some(running) = lab.pod(namespace, name) {
         streams.open(pod, running.netns(), &running.addresses().collect::<Vec<_>>())?;
     }
     Ok(())
-}
-
-/// `east/p0 -> north/p1 IPv4 82/UDP`
-fn name(stream: &super::streams::Stream) -> String {
-    let host =
-        |host: usize| PODS.get(host).map_or("outside".to_owned(), |pod| format!("{}/{}", pod.0, pod.1));
-    let family = stream.family.pick("IPv4", "IPv6");
-    format!("{} -> {} {family} {}/UDP", host(stream.from), host(stream.to), stream.port)
 }
 
 /// By how many operations a node's kernel differs from what its daemon wants; `None` if it does not say.

@@ -30,12 +30,18 @@ impl Manifests {
         Self { items: items.collect() }
     }
 
+    /// All of them as one object of the API, a List.
+    #[must_use]
+    pub fn list(&self) -> Value {
+        json!({"apiVersion": "v1", "kind": "List", "items": self.items})
+    }
+
     /// Writes them into the folder, which is made if it is not there.
     ///
     /// # Errors
     /// [`PolicydError::Io`].
     pub fn write(&self, folder: &Path) -> Result<(), PolicydError> {
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": self.items});
+        let list = self.list();
         let error = |path: &Path| io_error(path.display().to_string());
         fs::create_dir_all(folder).map_err(error(folder))?;
         // Beside the folder: who watches it sees one event, and counts one reading, of the whole new state.

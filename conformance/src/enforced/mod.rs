@@ -1,4 +1,4 @@
-//! A lab whose nodes are enforced by the real `policyd`, fed with a folder of manifests.
+//! A lab whose nodes are enforced by the real `policyd`, fed with a folder of manifests or by an API server.
 
 mod ground;
 mod manifests;
@@ -7,7 +7,7 @@ mod scenario;
 
 pub use ground::Ground;
 pub use manifests::Manifests;
-pub use policyd::{Commit, Policyd, PolicydError, binary};
+pub use policyd::{Commit, Policyd, PolicydError, Source, binary};
 pub use scenario::{Kernel, probes};
 
 use crate::lab::{Lab, LabError, Node};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A node whose log has not grown for this long has nothing more to say.
 const QUIET: Duration = Duration::from_millis(40);
 
-/// A lab with one `policyd` a node. All of them read the same folder.
+/// A lab with one `policyd` a node. All of them have their objects from the same source.
 #[derive(Debug)]
 pub struct Enforced {
     // Dropped first: a daemon ends before its network namespace does.
@@ -56,12 +56,27 @@ impl Enforced {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_in(lab: Lab, folder: PathBuf, arguments: &[&str]) -> Result<Self, PolicydError> {
-        let start = |node: &Node| Policyd::start(node, &folder, arguments);
+        let daemons = Self::daemons_of(&lab, Source::Folder(&folder), arguments)?;
+        Ok(Self { daemons, lab, folder })
+    }
+
+    /// The same for the API server of a kubeconfig. The folder, in which a test may keep what is expected, is not there yet.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_following(lab: Lab, kubeconfig: &Path) -> Result<Self, PolicydError> {
+        let daemons = Self::daemons_of(&lab, Source::ApiServer(kubeconfig), &[])?;
+        let folder = lab.node(1).dir().join("manifests");
+        Ok(Self { daemons, lab, folder })
+    }
+
+    fn daemons_of(lab: &Lab, source: Source<'_>, arguments: &[&str]) -> Result<Vec<Policyd>, PolicydError> {
+        let start = |node: &Node| Policyd::start(node, source, arguments);
         let mut daemons = lab.nodes().iter().map(start).collect::<Result<Vec<_>, _>>()?;
         for daemon in &mut daemons {
             daemon.wait_until_ready(PATIENCE)?;
         }
-        Ok(Self { daemons, lab, folder })
+        Ok(daemons)
     }
 
     /// The lab.
@@ -113,7 +128,7 @@ impl Enforced {
         &self.daemons
     }
 
-    /// The folder that all daemons watch.
+    /// The folder that all daemons watch, if they follow no API server.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

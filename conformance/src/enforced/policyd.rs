@@ -86,6 +86,15 @@ pub fn binary() -> Result<PathBuf, PolicydError> {
         .ok_or_else(|| PolicydError::NotBuilt(release.clone()))
 }
 
+/// Where a `policyd` has its objects from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A folder of manifests.
+    Folder(&'a Path),
+    /// The API server of a kubeconfig.
+    ApiServer(&'a Path),
+}
+
 /// A transaction that the kernel took, as `policyd` logs it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Commit {
@@ -123,23 +132,57 @@ pub struct Policyd {
     child: Child,
     log: PathBuf,
     arguments: Vec<String>,
+    /// Those among the arguments that say which node it is for.
+    place: Vec<String>,
 }
 
 impl Policyd {
-    /// Starts it on a node, for a folder of manifests and the node's CNI files.
+    /// Starts it on a node, with objects from a source and the node's CNI files.
     ///
     /// # Errors
     /// [`PolicydError::NotBuilt`], or what the system says.
-    pub fn start(node: &Node, folder: &Path, arguments: &[&str]) -> Result<Self, PolicydError> {
-        let path = |path: PathBuf| path.to_string_lossy().into_owned();
-        let mut all = ["run", "-v", "--log-format", "json", "--manifests"].map(str::to_owned).to_vec();
-        all.extend([path(folder.to_owned()), "--node-name".to_owned(), format!("node-{}", node.index())]);
-        all.extend(["--cni-dir".to_owned(), path(node.cni_dir())]);
-        all.extend(["--state-dir".to_owned(), path(node.dir().join("state"))]);
+    pub fn start(node: &Node, source: Source<'_>, arguments: &[&str]) -> Result<Self, PolicydError> {
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let place = [
+            "--node-name".to_owned(),
+            format!("node-{}", node.index()),
+            "--cni-dir".to_owned(),
+            path(&node.cni_dir()),
+            "--state-dir".to_owned(),
+            path(&node.dir().join("state")),
+        ];
+        let source = match source {
+            Source::Folder(folder) => ["--manifests".to_owned(), path(folder)],
+            Source::ApiServer(kubeconfig) => ["--kubeconfig".to_owned(), path(kubeconfig)],
+        };
+        let mut all = ["run", "-v", "--log-format", "json"].map(str::to_owned).to_vec();
+        all.extend(source);
+        all.extend(place.clone());
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let log = node.dir().join("policyd.log");
         let child = spawn(node.netns(), &all, &log)?;
-        Ok(Self { node: node.index(), netns: node.netns().clone(), child, log, arguments: all })
+        let (node, netns) = (node.index(), node.netns().clone());
+        Ok(Self { node, netns, child, log, arguments: all, place: place.to_vec() })
+    }
+
+    /// By what the kernel differs from what a folder of manifests would be compiled to from nothing, as another `policyd` says it
+    /// (`--dry-run`); `None` if by nothing.
+    ///
+    /// # Errors
+    /// [`PolicydError::Io`] with what that one says, if it says no such thing.
+    pub fn difference_from(&self, folder: &Path) -> Result<Option<String>, PolicydError> {
+        let mut command = self.netns.command(&binary()?.to_string_lossy());
+        command.args(["run", "--dry-run", "--manifests"]).arg(folder).args(&self.place);
+        let output = command.output().map_err(io_error("policyd run --dry-run"))?;
+        let out = String::from_utf8_lossy(&output.stdout);
+        match out.split_once(" operations from what the kernel holds now:") {
+            Some((before, _)) if before.ends_with("\n# 0") => Ok(None),
+            Some((_, operations)) => Ok(Some(operations.to_owned())),
+            None => {
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                Err(io_error("policyd run --dry-run")(io::Error::other(said)))
+            }
+        }
     }
 
     /// Kills it (SIGKILL) and starts it again with the same arguments. It need not be ready yet.

@@ -61,11 +61,22 @@ impl Daemon {
         Self::spawn(netns, folder, &[&source, arguments].concat())
     }
 
+    /// The same as [`Self::launch`] with environment variables.
+    pub(crate) fn launch_under(ground: &Ground, variables: &[(&str, &Path)]) -> Self {
+        let source = ["--kubeconfig".to_owned(), ground.admin.display().to_string()];
+        let arguments = [&source, &common(ground)[..]].concat();
+        Self::spawn_under(ground.netns(), ground.dir(), &arguments, variables)
+    }
+
     fn spawn(netns: &Netns, folder: &Path, arguments: &[String]) -> Self {
+        Self::spawn_under(netns, folder, arguments, &[])
+    }
+
+    fn spawn_under(netns: &Netns, folder: &Path, arguments: &[String], variables: &[(&str, &Path)]) -> Self {
         let log = folder.join("policyd.log");
         let file = File::create(&log).expect("a log file");
         let mut command = netns.command(&binary().expect("policyd").to_string_lossy());
-        command.arg("run").args(arguments).stderr(file);
+        command.arg("run").args(arguments).envs(variables.iter().copied()).stderr(file);
         let child = command.spawn().expect("start policyd");
         Self { child, netns: netns.clone(), log }
     }
@@ -146,6 +157,11 @@ impl Daemon {
             thread::sleep(Duration::from_millis(200));
         }
         panic!("the kernel differs:{}\npolicyd's log:\n{}", last.unwrap_or_default(), self.log());
+    }
+
+    /// Changes our tables as somebody else.
+    pub(crate) fn edit(&self, command: &str) {
+        self.netns.nft(command).expect("an edit");
     }
 
     /// Our tables as nft lists them.

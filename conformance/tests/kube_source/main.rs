@@ -5,6 +5,7 @@ mod asked;
 mod bad_days;
 mod boot;
 mod burst;
+mod clock;
 mod daemon;
 mod facts;
 mod ground;

@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// The same events again: any number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Let the daemons follow a real API server, which is killed, stopped, cut off and loses its history.
+    #[arg(long)]
+    api_server: bool,
     /// Write docs/endurance.md from this run.
     #[arg(long)]
     write: bool,
@@ -49,7 +52,12 @@ pub(crate) fn run(options: &Options) -> Result<bool, EndureCommandError> {
     demo::build_policyd()?;
     let root = Workspace::read()?.workspace_root;
     let keep = root.join(&options.keep);
-    let settings = Settings { time: Duration::from_secs(options.minutes * 60), seed: options.seed, keep };
+    let settings = Settings {
+        time: Duration::from_secs(options.minutes * 60),
+        seed: options.seed,
+        api_server: options.api_server,
+        keep,
+    };
     let interrupted = Arc::default();
     interrupt::listen(Arc::clone(&interrupted)).map_err(io_error("cannot listen for signals"))?;
     let ended = endure::run(&settings, &interrupted, &mut |line| println!("{line}"))?;
@@ -63,7 +71,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, EndureCommandError> {
         println!("FAIL  {broken}");
     }
     if options.write {
-        let text = endure::document(&settings, &ended, &machine::read(&root));
+        let kept = fs::read_to_string(DOCUMENT).unwrap_or_default();
+        let text = endure::document(&settings, &ended, &machine::read(&root), &kept);
         fs::write(DOCUMENT, text).map_err(io_error(DOCUMENT))?;
         println!("wrote docs/endurance.md");
     }
