@@ -150,6 +150,16 @@ pub struct Config {
     pub costs: Costs,
     /// See [`Limits`]. Fixed once the compiler is made.
     pub limits: Limits,
+    /// So many addresses of local pods have room, of each family. The compiler makes more of it when they are more.
+    #[cfg_attr(feature = "serde", serde(default = "least_room"))]
+    pub room: u32,
+}
+
+/// A kubelet's default is 110 pods, and with IPv6 a pod has two addresses there. The kernel makes a hash table of 4/3 of a
+/// set's size, rounded up to a power of two, and walks all of that whenever an element that leads to a program is added:
+/// this is the most that 2,048 buckets have room for.
+pub(crate) const fn least_room() -> u32 {
+    1536
 }
 
 impl Config {
@@ -168,6 +178,7 @@ impl Config {
             unknown_pods: UnknownPods::default(),
             costs: Costs::default(),
             limits: Limits::default(),
+            room: least_room(),
         }
     }
 }

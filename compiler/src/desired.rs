@@ -198,6 +198,24 @@ impl Desired {
         }
     }
 
+    /// Gives all sets that have a size another one. The tables are made anew, since the kernel cannot change a set.
+    pub(crate) fn resize(&mut self, size: u32) {
+        for (&family, table) in &mut self.ruleset.tables {
+            for set in table.sets.values_mut() {
+                set.spec.size = set.spec.size.map(|_| size);
+            }
+            let before = self.journal.remove(&family).and_then(|journal| journal.table);
+            let journal = Journal {
+                table: Some(before.unwrap_or(true)),
+                counters: table.counters.iter().map(|name| (name.clone(), false)).collect(),
+                sets: table.sets.keys().map(|name| (name.clone(), None)).collect(),
+                chains: table.chains.keys().map(|name| (name.clone(), None)).collect(),
+                elements: HashMap::new(),
+            };
+            self.journal.insert(family, journal);
+        }
+    }
+
     /// What leads from the last call's ruleset to this one's.
     pub(crate) fn take_delta(&mut self) -> Delta {
         let mut batch = Batch::default();

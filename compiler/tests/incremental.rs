@@ -216,6 +216,30 @@ proptest! {
         prop_assert_eq!(&kernel, compiler.ruleset());
         let fresh = compiled(state(&events));
         prop_assert!(kernel == fresh, "{:#?}", compiler::delta::diff(&fresh, &kernel));
+        let mut again = Compiler::new(config());
+        state(&events).into_iter().for_each(|event| again.apply(event));
+        let _ = again.commit();
+        prop_assert_eq!(compiler.stats().isolated, again.stats().isolated);
+    }
+
+    /// However many pods a node has, their sets have room for them; and nothing but their size depends on how many there were.
+    #[test]
+    fn local_pods_always_have_room(events in events()) {
+        let mut compiler = Compiler::new(Config { room: 1, ..config() });
+        let mut kernel = Ruleset::default();
+        for event in &events {
+            compiler.apply(event.clone());
+            apply(&mut kernel, &compiler.commit());
+            prop_assert_eq!(&kernel, compiler.ruleset());
+            for set in kernel.tables.values().flat_map(|table| table.sets.values()) {
+                prop_assert!(set.spec.size.is_none_or(|size| set.elements.len() <= size as usize));
+            }
+        }
+        settle(&mut compiler, &mut kernel);
+        for set in kernel.tables.values_mut().flat_map(|table| table.sets.values_mut()) {
+            set.spec.size = set.spec.size.map(|_| config().room);
+        }
+        prop_assert_eq!(kernel, compiled(state(&events)));
     }
 
     /// A packet that has met the rules of before finds all of what they lead to until the last step, and one that meets those

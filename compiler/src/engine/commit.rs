@@ -3,8 +3,11 @@
 use super::{Compiler, Pace, Retired};
 use crate::{
     program::{FAMILY, shared_set},
-    skeleton::AddressFamily,
+    skeleton::{self, AddressFamily},
 };
+
+/// Sets that are full become so many times as large.
+const MORE: u32 = 4;
 
 impl Compiler {
     pub(super) fn derive(&mut self, pace: Pace) {
@@ -22,9 +25,27 @@ impl Compiler {
         self.remove_retired(retired);
         self.derive_guard();
         self.derive_nodes();
+        self.make_room();
         for (namespace, name) in std::mem::take(&mut self.gone) {
             self.interner.release(namespace);
             self.interner.release(name);
+        }
+    }
+
+    /// Makes the sets of local pods larger once they are full: the tables are made anew, in one transaction. They never become
+    /// smaller, so that pods that come and go do not cost that again and again.
+    fn make_room(&mut self) {
+        let tables = self.desired.ruleset().tables.values();
+        let sized = tables.flat_map(|table| table.sets.values()).filter(|set| set.spec.size.is_some());
+        let needed = sized.map(|set| set.elements.len()).max().unwrap_or_default();
+        let mut room = self.config.room;
+        while needed > room as usize {
+            room = room.saturating_mul(MORE);
+        }
+        if room > self.config.room {
+            self.config.room = room;
+            self.skeleton = skeleton::ruleset(&self.config);
+            self.desired.resize(room);
         }
     }
 

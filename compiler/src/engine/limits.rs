@@ -224,6 +224,7 @@ impl Compiler {
             } else {
                 self.wide.remove(&id);
             }
+            self.weighed += 1;
             self.dirty.programs.insert(id);
             self.mark_peers(id);
         }
@@ -234,6 +235,7 @@ impl Compiler {
         let elements = self.programs.get(id as usize).map_or(0, |program| self.elements_of(program));
         if elements > self.config.limits.elements {
             self.wide.insert(id);
+            self.weighed += 1;
             return false;
         }
         self.made += elements;
@@ -255,6 +257,12 @@ impl Compiler {
             Some(entry.members.len() * (each + ports.names.len() as u64))
         };
         program.peers.iter().filter_map(of_selector).sum()
+    }
+
+    /// As long as this is the same, [`Self::beyond_limits`] is.
+    #[must_use]
+    pub fn weighed(&self) -> u64 {
+        self.weighed
     }
 
     /// Who is denied, since their policies ask for more than they may, without why: each pod's directions by themselves.

@@ -149,6 +149,7 @@ impl Compiler {
     /// Decides marked local pods anew. A pod holds its programs from the moment it is bound to this node, before it has any
     /// address, so that they are in the kernel by then.
     pub(super) fn derive_locals(&mut self, pace: Pace) {
+        self.weighed += u64::from(!self.dirty.locals.is_empty());
         let mut chosen = self.choose(pace);
         // A pod that has gone may have made room.
         let mut namespaces = self.crowded.clone();
@@ -224,7 +225,10 @@ impl Compiler {
         let isolated = sides.map(|side| side.isolated);
         self.dirty.guard |= !local.decided || local.isolated != isolated;
         local.decided = true;
-        local.isolated = isolated;
+        let was_isolated = std::mem::replace(&mut local.isolated, isolated);
+        for (count, (was, is)) in self.isolated.iter_mut().zip(was_isolated.into_iter().zip(isolated)) {
+            *count = *count + usize::from(is) - usize::from(was);
+        }
         let before = std::mem::replace(&mut local.programs, sides.map(|side| side.program));
         before.into_iter().flatten().for_each(|id| self.release(id));
     }
@@ -277,6 +281,7 @@ impl Compiler {
     fn forget_local(&mut self, key: PodKey) {
         self.dirty.addresses.extend(self.dispatch_addresses(key));
         if let Some(local) = self.locals.remove(&key) {
+            self.isolated.iter_mut().zip(local.isolated).for_each(|(count, was)| *count -= usize::from(was));
             local.programs.into_iter().flatten().for_each(|id| self.release(id));
         }
     }

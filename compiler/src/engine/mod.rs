@@ -175,6 +175,10 @@ pub struct Compiler {
     /// Those that more than one claims.
     claimed_twice: BTreeSet<IpAddr>,
     locals: BTreeMap<PodKey, Local>,
+    /// How many of them are isolated, by direction.
+    isolated: [usize; 2],
+    /// Counts how often it may have become others that are denied for what their policies ask.
+    weighed: u64,
     /// Namespaces of which some pods are denied for the limit of all.
     crowded: BTreeSet<Symbol>,
     /// Programs with more elements than one may have.
@@ -230,6 +234,8 @@ impl Compiler {
             claims: HashMap::new(),
             claimed_twice: BTreeSet::new(),
             locals: BTreeMap::new(),
+            isolated: [0; 2],
+            weighed: 0,
             crowded: BTreeSet::new(),
             wide: BTreeSet::new(),
             worked: 0,
@@ -250,14 +256,14 @@ impl Compiler {
         compiler
     }
 
-    /// Changes the settings; the fixed chains follow with the next commit. The node's name, the costs and the limits cannot
-    /// be changed.
+    /// Changes the settings; the fixed chains follow with the next commit. The node's name, the costs, the limits and the room
+    /// for local pods cannot be changed.
     pub fn set_config(&mut self, config: Config) {
-        let skeleton = skeleton::ruleset(&config);
+        let Config { node, costs, limits, room, .. } = &self.config;
+        self.config = Config { node: node.clone(), costs: *costs, limits: *limits, room: *room, ..config };
+        let skeleton = skeleton::ruleset(&self.config);
         self.desired.replace_fixed(&self.skeleton, &skeleton);
         self.skeleton = skeleton;
-        let Config { node, costs, limits, .. } = &self.config;
-        self.config = Config { node: node.clone(), costs: *costs, limits: *limits, ..config };
         self.dirty.nodes = true;
         self.dirty.guard = true;
     }
@@ -302,6 +308,12 @@ impl Compiler {
         !self.dirty.locals.is_empty()
     }
 
+    /// The namespaces of those pods.
+    #[must_use]
+    pub fn waiting_namespaces(&self) -> BTreeSet<Arc<str>> {
+        self.dirty.locals.keys().map(|&(namespace, _)| self.interner.string(namespace)).collect()
+    }
+
     /// All that the kernel should hold after the last commit.
     #[must_use]
     pub fn ruleset(&self) -> &Ruleset {
@@ -311,7 +323,6 @@ impl Compiler {
     /// Sizes after the last commit.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let isolated = |side: usize| self.locals.values().filter(|local| local.isolated[side]).count();
         Stats {
             pods: self.pods.len(),
             namespaces: self.namespaces.len(),
@@ -320,9 +331,15 @@ impl Compiler {
             strings: self.interner.len(),
             programs: self.programs.len(),
             local_pods: self.locals.len(),
-            isolated: [isolated(0), isolated(1)],
+            isolated: self.isolated,
             elements: self.desired.elements(),
         }
+    }
+
+    /// Local pods that some program judges.
+    #[must_use]
+    pub fn judged(&self) -> usize {
+        self.locals.values().filter(|local| local.programs.iter().any(Option::is_some)).count()
     }
 
     /// Every local pod after the last commit, in the order of names.

@@ -5,7 +5,7 @@
 //! other bridges pay one look-up. `br_netfilter` sees IPv4, IPv6 and ARP only; every other ethertype of a pod is dropped here.
 
 use super::{
-    LOCAL_SIZE, MLD, MLD_TYPES, NA6, ND, ND_TYPES, OPEN_PORTS, OWN, OWN4, OWN6, PORTS, ROUTER, ROUTER_TYPES,
+    MLD, MLD_TYPES, NA6, ND, ND_TYPES, OPEN_PORTS, OWN, OWN4, OWN6, PORTS, ROUTER, ROUTER_TYPES,
     add_icmpv6_types, add_set,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) fn table(config: &Config) -> Table {
     let guards = config.guards;
     let mut table = Table::default();
     table.counters.extend([SPOOFED, UNHEARD].map(Name::from));
-    let local = |key: &[DataType]| SetSpec::plain(key).with_size(LOCAL_SIZE);
+    let local = |key: &[DataType]| SetSpec::plain(key).with_size(config.room);
     use DataType::{EtherAddr, IfIndex, Ipv4Addr, Ipv6Addr, NdTarget};
     add_set(&mut table, PORTS, local(&[IfIndex]));
     add_set(&mut table, OPEN_PORTS, local(&[IfIndex]));

@@ -13,11 +13,6 @@ use std::net::Ipv4Addr;
 pub(crate) use policy::ends;
 pub use policy::{DENIED, DENY, LOG_GROUP, LOG_PREFIX, OVERLAY, STRAY};
 
-/// Room for local pods' addresses in the dispatch maps and the guard's sets. A kubelet's default is 110 pods, and with IPv6 a
-/// pod has two addresses there. The kernel makes a hash table of 4/3 of it, rounded up to a power of two, and walks all of
-/// that whenever an element that leads to a program is added: this is the most that 2,048 buckets have room for.
-pub const LOCAL_SIZE: u32 = 1536;
-
 /// Which packets of a flow a chain judges. Both orientations of a program are held against the same sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Orientation {

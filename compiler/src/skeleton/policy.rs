@@ -5,8 +5,8 @@
 //! bridge is a packet of nobody (`stray`). No chain says `accept`, so other tables keep their say.
 
 use super::{
-    AddressFamily, GROUPS4, LOCAL_SIZE, MLD, MLD_TYPES, ND, ND_TYPES, Orientation, PORTS, ROUTER,
-    ROUTER_TYPES, add_groups, add_icmpv6_types, add_set, dispatch_map, nodes_set, self_set,
+    AddressFamily, GROUPS4, MLD, MLD_TYPES, ND, ND_TYPES, Orientation, PORTS, ROUTER, ROUTER_TYPES,
+    add_groups, add_icmpv6_types, add_set, dispatch_map, nodes_set, self_set,
 };
 use crate::{
     config::{Config, Established, UnknownPods},
@@ -60,14 +60,14 @@ fn sets(config: &Config, table: &mut Table) {
         let address = family.data_type();
         for direction in Direction::BOTH {
             for orientation in Orientation::BOTH {
-                let spec = SetSpec::plain(&[address]).with_verdicts().with_size(LOCAL_SIZE);
+                let spec = SetSpec::plain(&[address]).with_verdicts().with_size(config.room);
                 add_set(table, &dispatch_map(direction, family, orientation), spec);
             }
         }
-        add_set(table, self_set(family), SetSpec::plain(&[address, address]).with_size(LOCAL_SIZE));
+        add_set(table, self_set(family), SetSpec::plain(&[address, address]).with_size(config.room));
         add_set(table, nodes_set(family), SetSpec::plain(&[address]));
     }
-    add_set(table, PORTS, SetSpec::plain(&[DataType::IfIndex]).with_size(LOCAL_SIZE));
+    add_set(table, PORTS, SetSpec::plain(&[DataType::IfIndex]).with_size(config.room));
     add_icmpv6_types(table, ND, ND_TYPES);
     add_icmpv6_types(table, MLD, MLD_TYPES);
     add_icmpv6_types(table, ROUTER, ROUTER_TYPES);
