@@ -1,6 +1,8 @@
 //! The loop: inputs in, commits out, until it is told to stop.
 
 use super::{
+    batch::{Batch, Seen, Unfinished},
+    check::{PartReader, Step},
     engine::{Engine, Outcome},
     input::{Input, Question},
     limited::Limited,
@@ -46,6 +48,7 @@ pub struct Daemon<B> {
     tracker: Tracker,
     flags: Option<FlagKeeper>,
     keeper: Option<Keeper>,
+    reader: Option<PartReader>,
     /// What is in force is the state on disk: the source has not told its own yet.
     provisional: bool,
     schedule: Schedule,
@@ -53,25 +56,8 @@ pub struct Daemon<B> {
     telling: Telling,
     limited: Limited,
     batch: Batch,
+    unfinished: Unfinished,
     conflicts: Vec<(IpAddr, Vec<ObjectKey>)>,
-}
-
-/// What has come since the last commit.
-#[derive(Debug)]
-struct Batch {
-    events: usize,
-    seen: Vec<Instant>,
-    /// How often the source has been read.
-    reads: u64,
-    /// Some pod's addresses may be another's now.
-    addresses_moved: bool,
-    span: Span,
-}
-
-impl Default for Batch {
-    fn default() -> Self {
-        Self { events: 0, seen: Vec::new(), reads: 0, addresses_moved: false, span: Span::none() }
-    }
 }
 
 impl<B: Backend> Daemon<B> {
@@ -95,12 +81,14 @@ impl<B: Backend> Daemon<B> {
             tracker,
             flags: None,
             keeper: None,
+            reader: None,
             provisional: false,
             schedule: Schedule::new(Instant::now()),
             metrics,
             telling: Telling::default(),
             limited: Limited::default(),
             batch: Batch::default(),
+            unfinished: Unfinished::default(),
             conflicts: Vec::new(),
         }
     }
@@ -123,6 +111,12 @@ impl<B: Backend> Daemon<B> {
         }
         self.keeper = Some(keeper);
         self
+    }
+
+    /// Reads the tables for the regular comparison with this. Without it no change is committed while they are compared.
+    #[must_use]
+    pub fn with_reader(self, reader: PartReader) -> Self {
+        Self { reader: Some(reader), ..self }
     }
 
     /// Tells others of this node's state, and of what people should look at: a policy too that has selected nothing for
@@ -182,14 +176,18 @@ impl<B: Backend> Daemon<B> {
     /// Runs until [`Input::Stop`], or until nobody can send any more. The tables stay as they are, and the state is on disk.
     pub fn run(mut self, inputs: &Receiver<Input>) {
         while self.turn(inputs).is_continue() {}
+        self.tidy();
         if let Some(keeper) = self.keeper.take() {
             keeper.finish(&self.cluster);
         }
     }
 
     fn turn(&mut self, inputs: &Receiver<Input>) -> ControlFlow<()> {
-        let others =
-            [self.keeper.as_ref().and_then(Keeper::due), self.telling.next().filter(|_| self.is_idle())];
+        let others = [
+            self.engine.tidy_at(),
+            self.keeper.as_ref().and_then(Keeper::due),
+            self.telling.next().filter(|_| self.is_idle()),
+        ];
         let next = others.into_iter().flatten().fold(self.schedule.next(), Instant::min);
         match inputs.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(input) => {
@@ -201,7 +199,13 @@ impl<B: Backend> Daemon<B> {
             Err(RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
         }
         while let Some(due) = self.schedule.due(Instant::now()) {
-            self.act(due);
+            match due {
+                Due::Check if self.begin_check() => self.schedule.checking(Instant::now()),
+                due => self.act(due),
+            }
+        }
+        if self.engine.tidy_at().is_some_and(|at| at <= Instant::now()) {
+            self.tidy();
         }
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(&self.cluster, Instant::now());
@@ -229,6 +233,11 @@ impl<B: Backend> Daemon<B> {
             Input::PoliciesAt(version) => {
                 let in_force = self.is_idle() && self.engine.is_up_to_date() && !self.provisional;
                 self.telling.policies_at(version, in_force);
+            }
+            Input::Part(part) => {
+                if let Some(step) = self.engine.check(*part) {
+                    self.follow(step);
+                }
             }
             Input::Foreign => self.schedule.foreign(Instant::now()),
             Input::Ask(question) => self.answer(question),
@@ -259,7 +268,7 @@ impl<B: Backend> Daemon<B> {
         if changes.is_empty() {
             return self.schedule.changed(Instant::now());
         }
-        self.note(changes.len(), seen);
+        self.note(changes.len(), Seen::of_source(&changes, seen));
         self.telling.cluster_changed();
         if let Some(keeper) = &mut self.keeper {
             keeper.changed(Instant::now());
@@ -283,7 +292,7 @@ impl<B: Backend> Daemon<B> {
         if count == 0 {
             return;
         }
-        self.note(count, seen);
+        self.note(count, Seen::of_host(seen));
         if update.is_urgent() {
             self.schedule.urgent(Instant::now());
         }
@@ -312,7 +321,7 @@ impl<B: Backend> Daemon<B> {
         info_span!("change", revision = self.engine.revision() + 1)
     }
 
-    fn note(&mut self, events: usize, seen: Instant) {
+    fn note(&mut self, events: usize, seen: Seen) {
         if self.batch.events == 0 {
             self.batch.span = self.span();
         }
@@ -322,7 +331,8 @@ impl<B: Backend> Daemon<B> {
     }
 
     fn act(&mut self, due: Due) {
-        if due == Due::Verify && self.batch.events > 0 {
+        let verifies = matches!(due, Due::Check | Due::Verify);
+        if verifies && self.batch.events > 0 {
             self.act(Due::Commit);
         }
         let begin = Instant::now();
@@ -332,10 +342,11 @@ impl<B: Backend> Daemon<B> {
         let result = match due {
             Due::Commit | Due::Settle => self.engine.commit_at(self.schedule.pace(begin)),
             Due::Retry => self.engine.retry(),
-            Due::Verify => self.engine.verify(),
+            Due::Check | Due::Verify => self.engine.verify(),
         };
+        let in_force = Instant::now();
         self.finish(due, begin, &result);
-        if due != Due::Verify {
+        if !verifies {
             let compiler = self.engine.compiler();
             let (heavy, waiting) = (compiler.was_heavy(), compiler.is_waiting());
             self.schedule.paced(Instant::now(), begin.elapsed(), heavy, waiting);
@@ -347,7 +358,7 @@ impl<B: Backend> Daemon<B> {
             Ok(Outcome::Committed { ops, took }) => {
                 let revision = self.engine.revision();
                 info!(revision, events = batch.events, operations = ops, ?took, "committed");
-                if due == Due::Verify {
+                if verifies {
                     let note =
                         format!("somebody else had changed the tables: {ops} operations put them right");
                     self.telling.tell(report::Event::node(true, "TablesRepaired", note));
@@ -362,17 +373,43 @@ impl<B: Backend> Daemon<B> {
             self.report_conflicts();
         }
         if self.engine.is_healthy() {
-            for seen in batch.seen {
-                self.metrics.observe_latency(seen.elapsed());
+            let waiting = self.engine.compiler().waiting_namespaces();
+            for latency in self.unfinished.committed(batch.seen, &waiting, in_force) {
+                self.metrics.observe_latency(latency);
             }
             self.metrics.count_reads(batch.reads);
         }
     }
 
+    /// Compares the tables part by part; `false`: that cannot be done now.
+    fn begin_check(&mut self) -> bool {
+        match (&self.reader, self.engine.begin_check()) {
+            (Some(reader), Some(first)) => reader.ask(first),
+            _ => false,
+        }
+    }
+
+    fn follow(&mut self, step: Step) {
+        match step {
+            Step::Read(wanted) => _ = self.reader.as_ref().is_some_and(|reader| reader.ask(wanted)),
+            Step::Equal => debug!("the tables are as they should be"),
+            Step::Whole => self.act(Due::Verify),
+        }
+    }
+
+    /// Removes what the last commit has left: no event waits for that.
+    fn tidy(&mut self) {
+        if let Err(error) = self.engine.tidy() {
+            error!(%error, "the kernel is as it was; trying again later");
+            self.schedule.refused(Instant::now());
+        }
+        self.metrics.set_totals(&self.engine.totals());
+    }
+
     /// Sets the times of what comes next, and the metrics.
     fn finish(&mut self, due: Due, begin: Instant, result: &Result<Outcome, Error>) {
         let now = Instant::now();
-        if due == Due::Verify {
+        if matches!(due, Due::Check | Due::Verify) {
             self.schedule.verified(now);
         } else {
             self.schedule.committed(now, self.engine.compiler().settled());
@@ -416,12 +453,11 @@ impl<B: Backend> Daemon<B> {
 
     fn status(&mut self) -> Status {
         let stats = self.engine.compiler().stats();
-        let pods = self.engine.compiler().local_pods();
         let counters = self.engine.backend().counters();
         Status {
             revision: self.engine.revision(),
             pods: stats.local_pods,
-            isolated: pods.iter().filter(|pod| pod.programs.iter().any(Option::is_some)).count(),
+            isolated: self.engine.compiler().judged(),
             programs: stats.programs,
             nodes: self.cluster.nodes().count(),
             dropped: counters.ok().map(|counters| {

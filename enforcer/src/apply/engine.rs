@@ -4,8 +4,12 @@
 //! back and the whole ruleset is tried as a difference to that; if it is refused too, the objects at fault are left out and
 //! their pods denied, so that one bad object never keeps the rest from being in force.
 
-use super::{departed::departed, quarantine::Quarantine};
-use crate::nft::{Backend, Dump, Error, Object};
+use super::{
+    check::{Check, Step},
+    departed::departed,
+    quarantine::Quarantine,
+};
+use crate::nft::{Backend, Commit, Dump, Error, Object, Part, Wanted};
 use compiler::{
     Compiler, Event, Pace,
     config::Config,
@@ -15,7 +19,12 @@ use compiler::{
     stages::Stages,
     text::{self, Style},
 };
-use std::{borrow::Cow, collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 use tracing::{Level, debug, enabled, error, info, warn};
 
 /// How often the tables are read anew within one try, because they changed meanwhile or one more object was refused.
@@ -62,6 +71,16 @@ pub struct Engine<B> {
     in_sync: bool,
     revision: u64,
     totals: Totals,
+    /// What nothing leads to any more since the last commit.
+    leaving: Option<Leaving>,
+    check: Option<Check>,
+}
+
+/// The last step of a commit: what a packet may still be among until then.
+#[derive(Debug)]
+struct Leaving {
+    remove: Delta,
+    at: Instant,
 }
 
 impl<B: Backend> Engine<B> {
@@ -76,6 +95,8 @@ impl<B: Backend> Engine<B> {
             in_sync: false,
             revision: 0,
             totals: Totals::default(),
+            leaving: None,
+            check: None,
         }
     }
 
@@ -136,18 +157,21 @@ impl<B: Backend> Engine<B> {
     /// The kernel cannot be read, or takes nothing.
     pub fn start(&mut self) -> Result<Outcome, Error> {
         self.compiler.commit();
-        self.resync()
+        self.resync_whole()
     }
 
-    /// Sends what has changed since the last commit.
+    /// Sends what has changed since the last commit, its last step too.
     ///
     /// # Errors
     /// As [`Self::start`]; the kernel is as it was.
     pub fn commit(&mut self) -> Result<Outcome, Error> {
-        self.commit_at(Pace::Whole)
+        let outcome = self.commit_at(Pace::Whole)?;
+        self.tidy()?;
+        Ok(outcome)
     }
 
-    /// The same as far as the pace allows.
+    /// The same as far as the pace allows. It is in force when this returns; what nothing leads to any more is removed by
+    /// [`Self::tidy`], or with the next commit.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -170,6 +194,33 @@ impl<B: Backend> Engine<B> {
         }
     }
 
+    /// When [`Self::tidy`] has something to do.
+    #[must_use]
+    pub fn tidy_at(&self) -> Option<Instant> {
+        self.leaving.as_ref().map(|leaving| leaving.at)
+    }
+
+    /// Removes what the last commit has left, once no packet is among it any more.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn tidy(&mut self) -> Result<(), Error> {
+        match self.remove_left() {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.totals.refusals += 1;
+                warn!(%error, "what a commit has left cannot be removed; the tables are read back");
+                self.resync().map(drop)
+            }
+        }
+    }
+
+    fn remove_left(&mut self) -> Result<(), Error> {
+        let Some(Leaving { remove, at }) = self.leaving.take() else { return Ok(()) };
+        std::thread::sleep(at.saturating_duration_since(Instant::now()));
+        self.transact(&remove, None).map(drop)
+    }
+
     /// Tries again with everything that was left out.
     ///
     /// # Errors
@@ -177,7 +228,7 @@ impl<B: Backend> Engine<B> {
     pub fn retry(&mut self) -> Result<Outcome, Error> {
         self.compiler.commit();
         self.quarantine.clear();
-        self.resync()
+        self.resync_whole()
     }
 
     /// Compares the kernel's tables with what they should hold, and repairs them in one transaction.
@@ -185,17 +236,43 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// As [`Self::start`].
     pub fn verify(&mut self) -> Result<Outcome, Error> {
+        self.tidy()?;
         let dump = self.backend.dump()?;
         let drift = dump.delta_to(&self.wanted());
         if drift.is_empty() {
             return Ok(Outcome::Unchanged);
         }
         describe_drift(&dump, &drift);
-        let outcome = self.resync()?;
+        let outcome = self.resync_whole()?;
         if let Outcome::Committed { ops, .. } = outcome {
             self.totals.drift_repaired += ops as u64;
         }
         Ok(outcome)
+    }
+
+    /// Begins to compare the kernel's tables with what they should hold, part by part. Gives what is to be read first; `None`:
+    /// they can only be compared as a whole now.
+    pub fn begin_check(&mut self) -> Option<Wanted> {
+        // One that is still under way after so long does not end any more.
+        let is_possible = self.check.take().is_none() && self.is_healthy();
+        self.check = is_possible.then(Check::begin);
+        self.check.as_ref().map(|check| check.asked().clone())
+    }
+
+    /// A part has been read. `None`: nobody waits for it any more.
+    pub fn check(&mut self, part: Result<Part, Error>) -> Option<Step> {
+        self.check.as_ref()?;
+        // What is on its way out is in the kernel and in nothing that is wanted.
+        let tidy = self.tidy();
+        let mut check = self.check.take()?;
+        if tidy.is_err() || !self.is_healthy() {
+            return Some(Step::Whole);
+        }
+        let step = check.take(part, self.compiler.ruleset());
+        if matches!(step, Step::Read(_)) {
+            self.check = Some(check);
+        }
+        Some(step)
     }
 
     /// What the kernel should hold: all of it but what was refused.
@@ -207,8 +284,19 @@ impl<B: Backend> Engine<B> {
         }
     }
 
+    /// With its last step, for which no event has to wait here.
+    fn resync_whole(&mut self) -> Result<Outcome, Error> {
+        let outcome = self.resync()?;
+        self.tidy()?;
+        Ok(outcome)
+    }
+
     fn resync(&mut self) -> Result<Outcome, Error> {
         self.in_sync = false;
+        // The dump shows what is left; no packet is among it by then.
+        if let Some(left) = self.leaving.take() {
+            std::thread::sleep(left.at.saturating_duration_since(Instant::now()));
+        }
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let dump = self.backend.dump()?;
@@ -275,24 +363,31 @@ impl<B: Backend> Engine<B> {
     /// Sends a Delta in its steps. After an error some of them may be in force: nothing leads to what the first one made, and
     /// the next dump shows it.
     fn send(&mut self, delta: Delta, mut generation: Option<u32>) -> Result<Outcome, Error> {
+        // What is removed may be made anew.
+        self.remove_left()?;
         let ops = delta.ops.len();
         let Stages { prepare, switch, remove } = delta.into_stages();
         let mut took = Duration::ZERO;
         for step in [&prepare, &switch].into_iter().filter(|step| !step.is_empty()) {
-            let commit = self.backend.commit(step, generation)?;
-            self.totals.transactions += 1;
+            let commit = self.transact(step, generation)?;
             generation = generation.map(|_| commit.generation);
             took += commit.took;
         }
         self.in_force(&switch, ops, took);
         if !remove.is_empty() {
-            if !switch.is_empty() {
-                std::thread::sleep(UNDER_WAY);
-            }
-            self.backend.commit(&remove, None)?;
-            self.totals.transactions += 1;
+            let wait = if switch.is_empty() { Duration::ZERO } else { UNDER_WAY };
+            self.leaving = Some(Leaving { remove, at: Instant::now() + wait });
         }
         Ok(Outcome::Committed { ops, took })
+    }
+
+    fn transact(&mut self, step: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
+        let commit = self.backend.commit(step, generation)?;
+        self.totals.transactions += 1;
+        if let Some(check) = &mut self.check {
+            check.committed(step, commit.generation);
+        }
+        Ok(commit)
     }
 
     fn in_force(&mut self, switch: &Delta, operations: usize, took: Duration) {

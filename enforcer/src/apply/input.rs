@@ -1,7 +1,7 @@
 //! What the loop is told, and asked.
 
 use crate::{
-    nft::{Counter, Error},
+    nft::{Counter, Error, Part},
     node::facts::Facts,
     report::Status,
 };
@@ -39,6 +39,8 @@ pub enum Input {
     PoliciesAt(u64),
     /// Somebody else has changed our tables.
     Foreign,
+    /// A part of our tables, or why it cannot be read.
+    Part(Box<Result<Part, Error>>),
     /// A question; the answer goes back over its channel.
     Ask(Question),
     /// End the loop; the tables stay in force.

@@ -15,6 +15,8 @@ const NAMED: usize = 5;
 /// What has been told.
 #[derive(Debug, Default)]
 pub(super) struct Limited {
+    /// [`Compiler::weighed`] at the last look.
+    weighed: Option<u64>,
     denied: BTreeSet<(ObjectKey, Direction)>,
     policies: BTreeMap<ObjectKey, String>,
 }
@@ -48,6 +50,9 @@ impl Limited {
 
     /// Looks who is denied now. Gives what is to be told, if they are others than before.
     pub(super) fn now(&mut self, compiler: &Compiler) -> Vec<Event> {
+        if self.weighed.replace(compiler.weighed()) == Some(compiler.weighed()) {
+            return Vec::new();
+        }
         let denied = compiler.beyond_limits();
         if denied == self.denied {
             return Vec::new();

@@ -1,5 +1,7 @@
 //! Batch, commit, verify, repair: the loop between what is wanted and what the kernel holds.
 
+mod batch;
+mod check;
 mod daemon;
 mod departed;
 mod engine;
@@ -10,6 +12,7 @@ mod refused;
 mod schedule;
 mod telling;
 
+pub use check::{PartReader, Step};
 pub use daemon::Daemon;
 pub use engine::{Engine, Outcome, Totals};
 pub use input::{Input, Question};

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 /// A commit is followed by the next one not sooner than this, so that a burst becomes few transactions. An idle node
 /// commits at once.
 pub(super) const GAP: Duration = Duration::from_millis(5);
-/// Changes are not held back longer than this, however they keep coming.
-pub(super) const LONGEST_BATCH: Duration = Duration::from_millis(50);
+/// ... but for so many, of which one more may come each [`REFILL`]: what follows closely on something else does not wait, as
+/// long as it is not much.
+const SPARE: u32 = 8;
+/// Changes are not held back longer than this, however they keep coming; and at 50 a second none is.
+pub(super) const REFILL: Duration = Duration::from_millis(20);
 /// No packet in flight is still in a program that nothing has led to for this long.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
 /// The tables are compared with what they should hold this often.
@@ -29,7 +32,9 @@ pub(super) enum Due {
     Settle,
     /// Try again what was refused.
     Retry,
-    /// Compare the kernel's tables with what they should hold.
+    /// Compare the kernel's tables with what they should hold: it is time.
+    Check,
+    /// The same at once: somebody else has changed them.
     Verify,
 }
 
@@ -37,13 +42,16 @@ pub(super) enum Due {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     last_commit: Option<Instant>,
+    /// Commits without a gap that are left, and since when.
+    spare: (u32, Instant),
     first_change: Option<Instant>,
     last_change: Option<Instant>,
     urgent: Option<Instant>,
     settle: Option<Instant>,
     retry: Option<Instant>,
     backoff: Duration,
-    verify: Instant,
+    check: Instant,
+    verify: Option<Instant>,
     verified: Option<Instant>,
     /// What is heavy may be committed from then on; whether something heavy waits for it.
     heavy: Instant,
@@ -56,13 +64,15 @@ impl Schedule {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             last_commit: None,
+            spare: (SPARE, now),
             first_change: None,
             last_change: None,
             urgent: None,
             settle: None,
             retry: None,
             backoff: RETRY.0,
-            verify: now + VERIFY,
+            check: now + VERIFY,
+            verify: None,
             verified: None,
             heavy: now,
             waiting: false,
@@ -84,11 +94,13 @@ impl Schedule {
     /// Somebody else has changed our tables.
     pub(super) fn foreign(&mut self, now: Instant) {
         let soonest = self.verified.map_or(now, |verified| now.max(verified + FOREIGN_GAP));
-        self.verify = self.verify.min(soonest);
+        self.verify.get_or_insert(soonest);
     }
 
     /// What had come has been dealt with. `settled`: no unused programs are left.
     pub(super) fn committed(&mut self, now: Instant, settled: bool) {
+        let (left, since) = self.spare_at(now);
+        self.spare = (left.saturating_sub(1), since);
         self.last_commit = Some(now);
         self.first_change = None;
         self.last_change = None;
@@ -122,17 +134,24 @@ impl Schedule {
         self.backoff = RETRY.0;
     }
 
+    /// The regular comparison begins.
+    pub(super) fn checking(&mut self, now: Instant) {
+        self.check = now + VERIFY;
+    }
+
     /// The tables have been compared.
     pub(super) fn verified(&mut self, now: Instant) {
-        self.verify = now + VERIFY;
+        self.check = now + VERIFY;
+        self.verify = None;
         self.verified = Some(now);
     }
 
     /// The time of the next thing to do.
     #[must_use]
     pub(super) fn next(&self) -> Instant {
-        let times = [self.commit_at(), self.settle, self.retry, self.waiting.then_some(self.heavy)];
-        times.into_iter().flatten().fold(self.verify, Instant::min)
+        let heavy = self.waiting.then_some(self.heavy);
+        let times = [self.commit_at(), self.settle, self.retry, heavy, self.verify];
+        times.into_iter().flatten().fold(self.check, Instant::min)
     }
 
     /// What is due, the most urgent first.
@@ -145,8 +164,20 @@ impl Schedule {
             Some(Due::Retry)
         } else if is_due(self.settle) {
             Some(Due::Settle)
+        } else if is_due(self.verify) {
+            Some(Due::Verify)
         } else {
-            is_due(Some(self.verify)).then_some(Due::Verify)
+            is_due(Some(self.check)).then_some(Due::Check)
+        }
+    }
+
+    /// Commits without a gap that are left at a time, and since when they are so many.
+    fn spare_at(&self, now: Instant) -> (u32, Instant) {
+        let (left, since) = self.spare;
+        let more = now.saturating_duration_since(since).as_nanos() / REFILL.as_nanos();
+        match u32::try_from(more) {
+            Ok(more) if more < SPARE - left => (left + more, since + REFILL * more),
+            _ => (SPARE, now),
         }
     }
 
@@ -158,8 +189,12 @@ impl Schedule {
         let Some(before) = self.last_commit.filter(|before| first < *before + GAP) else {
             return Some(first);
         };
+        let (spare, since) = self.spare_at(last);
+        if spare > 0 {
+            return Some(first);
+        }
         // Under load, wait until it is quiet for a moment, but not for ever.
-        Some((last + GAP).max(before + GAP).min(first + LONGEST_BATCH))
+        Some((last + GAP).max(before + GAP).min(since + REFILL))
     }
 }
 
@@ -168,6 +203,11 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    /// One with no commit to spare.
+    fn spent(now: Instant) -> Schedule {
+        Schedule { spare: (0, now), ..Schedule::new(now) }
+    }
 
     #[test]
     fn an_idle_node_commits_at_once() {
@@ -183,9 +223,31 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_committed_together() {
+    fn a_few_that_come_closely_are_not_held_back() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start);
+        for n in 0..SPARE {
+            let now = start + n * MS;
+            schedule.changed(now);
+            assert_eq!(schedule.due(now), Some(Due::Commit), "{n}");
+            schedule.committed(now, true);
+        }
+        let now = start + SPARE * MS;
+        schedule.changed(now);
+        assert_eq!(schedule.due(now), None, "that is a burst");
+        schedule.committed(now + GAP, true);
+        for n in 1..100 {
+            let now = start + SPARE * MS + n * REFILL;
+            schedule.changed(now);
+            assert_eq!(schedule.due(now), Some(Due::Commit), "{n}");
+            schedule.committed(now, true);
+        }
+    }
+
+    #[test]
+    fn a_burst_is_committed_together() {
+        let start = Instant::now();
+        let mut schedule = spent(start);
         schedule.changed(start);
         schedule.committed(start, true);
         for ms in 1..4 {
@@ -221,7 +283,7 @@ mod tests {
     #[test]
     fn what_a_pod_waits_for_is_not_held_back() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start);
+        let mut schedule = spent(start);
         schedule.changed(start);
         schedule.committed(start, true);
         schedule.changed(start + MS);
@@ -236,7 +298,7 @@ mod tests {
     #[test]
     fn a_burst_without_end_is_not_waited_for() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start);
+        let mut schedule = spent(start);
         schedule.changed(start);
         schedule.committed(start, true);
         let mut now = start + MS;
@@ -247,7 +309,7 @@ mod tests {
             }
             now += MS;
         }
-        assert_eq!(now, start + MS + LONGEST_BATCH);
+        assert_eq!(now, start + REFILL);
     }
 
     #[test]
@@ -284,7 +346,10 @@ mod tests {
         let start = Instant::now();
         let mut schedule = Schedule::new(start);
         assert_eq!(schedule.due(start + VERIFY - MS), None);
-        assert_eq!(schedule.due(start + VERIFY), Some(Due::Verify));
+        assert_eq!(schedule.due(start + VERIFY), Some(Due::Check));
+        schedule.checking(start + VERIFY);
+        assert_eq!(schedule.next(), start + 2 * VERIFY);
+        let mut schedule = Schedule::new(start);
         schedule.foreign(start + MS);
         assert_eq!(schedule.due(start + MS), Some(Due::Verify));
         schedule.verified(start + MS);

@@ -6,7 +6,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    apply::{Daemon, Input},
+    apply::{Daemon, Input, PartReader},
     fitness::{
         self,
         watch::{Digest, Nudge},
@@ -45,6 +45,8 @@ pub(super) struct Host {
 /// What the loop is made of, beside the cluster's objects.
 pub(super) struct Ground {
     kernel: Kernel,
+    /// Reads the tables while the other commits.
+    reader: PartReader,
     tracker: Tracker,
     facts: Facts,
     flags: FlagKeeper,
@@ -89,7 +91,10 @@ impl Host {
         // Listening begins before the tables are read, so that nobody's change is missed.
         let monitor = Monitor::open(kernel.port()).map_err(|e| cannot("listen to nftables", &e))?;
         let tracker = Tracker::new(settings(options, bridge_family));
-        let ground = Ground { kernel, tracker, facts, flags: flags(options)?, metrics: metrics.clone() };
+        let second = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
+        let reader = PartReader::start(second, sender.clone()).map_err(|e| cannot("start a thread", &e))?;
+        let flags = flags(options)?;
+        let ground = Ground { kernel, reader, tracker, facts, flags, metrics: metrics.clone() };
         let fitness = options.host.fitness((&options.guards).into());
         Ok((Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges }, ground))
     }
@@ -139,9 +144,11 @@ impl Host {
 impl Ground {
     /// Brings a first state into force.
     pub(super) fn daemon(self, changes: Vec<Change>, provisional: bool) -> Result<Daemon<Kernel>, Failure> {
-        let Self { kernel, tracker, facts, flags, metrics } = self;
-        let daemon =
-            Daemon::new(kernel, tracker, facts, changes, metrics).with_flags(flags).map_err(no_flags)?;
+        let Self { kernel, reader, tracker, facts, flags, metrics } = self;
+        let daemon = Daemon::new(kernel, tracker, facts, changes, metrics)
+            .with_reader(reader)
+            .with_flags(flags)
+            .map_err(no_flags)?;
         let mut daemon = if provisional { daemon.provisional() } else { daemon };
         // The loop tries again; what was in force before stays until then.
         if let Err(error) = daemon.start() {
@@ -173,7 +180,7 @@ impl Ground {
                 }
                 Ok(Input::Host { facts, .. }) => self.facts = *facts,
                 // The tables are read when the first state is there; nothing can be asked before.
-                Ok(Input::Foreign | Input::PoliciesAt(_) | Input::Ask(_)) => {}
+                Ok(Input::Foreign | Input::Part(_) | Input::PoliciesAt(_) | Input::Ask(_)) => {}
                 Ok(Input::Stop) | Err(_) => return Ok(None),
             }
         }

@@ -11,7 +11,7 @@ use super::{
     uapi::*,
     wire::{Attributes, Malformed, Message, Messages},
 };
-use compiler::ir::{Base, Chain, Family, Hook, Name, Rule, Ruleset, SetSpec, TABLE, Table};
+use compiler::ir::{Base, Chain, Family, Hook, Name, Rule, Ruleset, Set, SetSpec, TABLE, Table};
 use std::collections::BTreeMap;
 
 /// Reads the messages of dumps of tables, objects, sets, elements, chains and rules, in that order. Messages about other
@@ -27,6 +27,28 @@ pub fn parse(messages: &[u8]) -> Result<Dump, Error> {
         reader.read(&message?)?;
     }
     Ok(reader.finish())
+}
+
+/// The elements of one set in a dump of them, and what is foreign among them.
+pub(super) fn parse_elements(
+    family: Family,
+    name: &Name,
+    spec: &SetSpec,
+    messages: &[u8],
+) -> Result<(Set, Vec<Foreign>), Error> {
+    let mut reader = Reader::default();
+    reader.sets.insert((family, name.clone()), (spec.clone(), Vec::new()));
+    for message in Messages(messages) {
+        let message = message?;
+        if let Some((family, elements)) = ours(&message)?
+            && message.kind == message::NEWSETELEM
+        {
+            reader.read_elements(family, elements)?;
+        }
+    }
+    let sets = std::mem::take(&mut reader.sets);
+    let points = sets.into_values().flat_map(|(_, points)| points).collect();
+    Ok((assemble(spec.clone(), points), reader.foreign))
 }
 
 /// The named counters in a dump of objects.

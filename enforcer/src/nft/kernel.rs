@@ -79,7 +79,7 @@ impl Kernel {
     /// # Errors
     /// [`Error::Unsupported`] where the kernel has no nftables.
     pub fn generation(&mut self) -> Result<u32, Error> {
-        generation(&mut self.socket)
+        generation(&mut self.socket, &mut self.buffer)
     }
 
     fn transact(
@@ -162,7 +162,7 @@ impl Kernel {
     }
 
     /// Dumps what there is of one kind in one of our tables.
-    fn read(
+    pub(super) fn read(
         &mut self,
         kind: u16,
         family: Family,
@@ -203,14 +203,14 @@ impl Kernel {
     }
 }
 
-/// The ruleset's generation.
-pub(super) fn generation(socket: &mut Socket) -> Result<u32, Error> {
+/// The ruleset's generation, read through a buffer.
+pub(super) fn generation(socket: &mut Socket, buffer: &mut Vec<u8>) -> Result<u32, Error> {
     let sequence = socket.take_sequence(1);
     let request = Request::new(message::GETGEN, NLM_F_REQUEST, sequence, NFPROTO_UNSPEC).finish();
     socket.send(&request)?;
-    let (deadline, mut buffer) = (Socket::deadline(), Vec::new());
+    let deadline = Socket::deadline();
     loop {
-        let len = socket.receive(&mut buffer, deadline)?;
+        let len = socket.receive(buffer, deadline)?;
         for message in Messages(&buffer[..len]) {
             let message = message?;
             if message.sequence != sequence {

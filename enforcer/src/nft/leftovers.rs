@@ -109,7 +109,7 @@ pub fn find(names: Names) -> Result<Leftovers, Error> {
 
 fn find_by(socket: &mut Socket, names: Names) -> Result<Leftovers, Error> {
     for attempt in 0..ATTEMPTS {
-        let before = generation(socket)?;
+        let before = generation(socket, &mut Vec::new())?;
         let mut bytes = Vec::new();
         let mut whole = true;
         for kind in [message::GETTABLE, message::GETCHAIN, message::GETRULE] {
@@ -117,7 +117,7 @@ fn find_by(socket: &mut Socket, names: Names) -> Result<Leftovers, Error> {
             let request = Request::new(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, NFPROTO_UNSPEC).finish();
             whole &= socket.dump(&request, sequence, &mut bytes)? != Dumped::Interrupted;
         }
-        if whole && generation(socket)? == before {
+        if whole && generation(socket, &mut Vec::new())? == before {
             return Ok(Leftovers { generation: before, ..read(&bytes, names)? });
         }
         std::thread::sleep(PAUSE * attempt);

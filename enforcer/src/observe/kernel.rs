@@ -12,6 +12,7 @@ use compiler::readback::{ForeignObject, Readback};
 /// # Errors
 /// What [`Backend::dump`] says.
 pub fn readback<B: Backend>(engine: &mut Engine<B>) -> Result<Readback, Error> {
+    engine.tidy()?;
     let dump = engine.backend().dump()?;
     let drift = dump.delta_to(&engine.wanted()).ops.len();
     let Dump { ruleset, foreign, .. } = dump;

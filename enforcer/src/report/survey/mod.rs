@@ -3,19 +3,25 @@
 //! so for a while: pods come after their policy, and a Deployment may be scaled to nothing for a night.
 
 mod ports;
+mod witnesses;
 
 use super::{Event, event::hash};
-use policy_model::{cluster::Cluster, object::ObjectKey, policy::NetworkPolicy};
+use policy_model::{
+    cluster::Cluster,
+    object::{ObjectKey, Pod},
+    policy::NetworkPolicy,
+};
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
+use witnesses::{Place, Witnesses};
 
 /// Between two looks at all policies, and how long a named port may be unknown.
 const PAUSE: Duration = Duration::from_secs(10);
-/// After a look at one policy so many times what it took: a five-hundredth of a processor, however large the cluster is.
-const REST: u32 = 500;
+/// After a look at one policy so many times what it took: a two-thousandth of a processor, however large the cluster is.
+const REST: u32 = 2000;
 /// ... but not longer than this: on a busy machine a step that has to wait for its turn is no dear one.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// What is still so is told again, since an API server forgets an Event after an hour.
@@ -79,6 +85,7 @@ pub struct Survey {
     is_stale: bool,
     not_before: Instant,
     unmet: BTreeMap<ObjectKey, Vec<Unmet>>,
+    witnesses: BTreeMap<ObjectKey, Witnesses>,
 }
 
 impl Survey {
@@ -86,7 +93,8 @@ impl Survey {
     #[must_use]
     pub fn new(node: Arc<str>, nothing_for: Duration, now: Instant) -> Self {
         let (queue, unmet) = (Vec::new(), BTreeMap::new());
-        Self { node, nothing_for, queue, is_stale: true, not_before: now + PAUSE, unmet }
+        let witnesses = BTreeMap::new();
+        Self { node, nothing_for, queue, is_stale: true, not_before: now + PAUSE, unmet, witnesses }
     }
 
     /// The cluster has changed.
@@ -119,6 +127,7 @@ impl Survey {
         let policy = cluster.policy(&key).filter(|_| self.is_mine(cluster, &key));
         let Some(policy) = policy else {
             self.unmet.remove(&key);
+            self.witnesses.remove(&key);
             return Vec::new();
         };
         self.look(cluster, policy, now)
@@ -133,6 +142,7 @@ impl Survey {
     fn fill(&mut self, cluster: &Cluster, now: Instant) {
         if std::mem::take(&mut self.is_stale) {
             self.unmet.retain(|key, _| cluster.policy(key).is_some());
+            self.witnesses.retain(|key, _| cluster.policy(key).is_some());
             self.queue = cluster.policies().map(|policy| policy.key.clone()).collect();
         } else {
             let is_due = |unmet: &Unmet| unmet.due(self.nothing_for) <= now;
@@ -144,8 +154,11 @@ impl Survey {
     fn look(&mut self, cluster: &Cluster, policy: &NetworkPolicy, now: Instant) -> Vec<Event> {
         let key = &policy.key;
         let mut before = self.unmet.remove(key).unwrap_or_default();
-        let found = ports::unmet(cluster, policy).into_iter().map(|note| (Kind::Port, note));
-        let found = found.chain(self.selects_nothing(cluster, policy).map(|note| (Kind::Nothing, note)));
+        let mut witnesses = self.witnesses.remove(key).unwrap_or_default();
+        let found = ports::unmet(cluster, policy, &mut witnesses).into_iter().map(|note| (Kind::Port, note));
+        let nothing = self.selects_nothing(cluster, policy, &mut witnesses);
+        let found = found.chain(nothing.map(|note| (Kind::Nothing, note)));
+        self.witnesses.insert(key.clone(), witnesses);
         let mut events = Vec::new();
         let mut unmet = Vec::new();
         for (kind, note) in found {
@@ -169,9 +182,19 @@ impl Survey {
         events
     }
 
-    fn selects_nothing(&self, cluster: &Cluster, policy: &NetworkPolicy) -> Option<String> {
-        let mut pods = cluster.pods_in(&policy.key.namespace);
-        let selects = pods.any(|pod| pod.is_policed() && policy.pod_selector.matches(&pod.labels));
+    fn selects_nothing(
+        &self,
+        cluster: &Cluster,
+        policy: &NetworkPolicy,
+        witnesses: &mut Witnesses,
+    ) -> Option<String> {
+        let is_selected = |pod: &Pod| {
+            pod.is_policed()
+                && pod.key.namespace == policy.key.namespace
+                && policy.pod_selector.matches(&pod.labels)
+        };
+        let pods = || cluster.pods_in(&policy.key.namespace);
+        let selects = witnesses.any(cluster, Place::Subject, is_selected, pods);
         let seconds = self.nothing_for.as_secs();
         let long = if seconds.is_multiple_of(60) {
             format!("{} minutes", seconds / 60)
@@ -193,7 +216,7 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy_model::{labels::Labels, object::Pod, selector::Selector};
+    use policy_model::{labels::Labels, selector::Selector};
 
     const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,5 +1,6 @@
 //! Named ports that no pod has.
 
+use super::witnesses::{Place, Witnesses};
 use policy_model::{
     cluster::Cluster,
     object::Pod,
@@ -21,29 +22,36 @@ fn named_ports(policy: &NetworkPolicy) -> impl Iterator<Item = (Direction, &Rule
 }
 
 /// What to say of each named port that nobody has.
-pub(super) fn unmet(cluster: &Cluster, policy: &NetworkPolicy) -> Vec<String> {
+pub(super) fn unmet(cluster: &Cluster, policy: &NetworkPolicy, witnesses: &mut Witnesses) -> Vec<String> {
     let mut namespaces = BTreeMap::new();
     let mut found = Vec::new();
     for (direction, rule, r, p, name) in named_ports(policy) {
         let protocol = rule.ports[p].protocol;
-        let mut is_destination = |pod: &Pod| match direction {
-            Direction::Ingress => policy.pod_selector.matches(&pod.labels),
-            Direction::Egress => {
-                rule.peers.is_empty()
-                    || rule.peers.iter().any(|peer| selects(cluster, policy, peer, pod, &mut namespaces))
+        let mut count = 0;
+        let mut has_it = |pod: &Pod| {
+            let is_destination = pod.is_policed()
+                && match direction {
+                    Direction::Ingress => {
+                        pod.key.namespace == policy.key.namespace && policy.pod_selector.matches(&pod.labels)
+                    }
+                    Direction::Egress => {
+                        rule.peers.is_empty()
+                            || rule
+                                .peers
+                                .iter()
+                                .any(|peer| selects(cluster, policy, peer, pod, &mut namespaces))
+                    }
+                };
+            count += usize::from(is_destination);
+            is_destination && pod.resolve_port(name, protocol).next().is_some()
+        };
+        let pods = || -> Box<dyn Iterator<Item = &Pod>> {
+            match direction {
+                Direction::Ingress => Box::new(cluster.pods_in(&policy.key.namespace)),
+                Direction::Egress => Box::new(cluster.pods()),
             }
         };
-        let in_namespace = cluster.pods_in(&policy.key.namespace);
-        let everywhere = cluster.pods();
-        let pods: Box<dyn Iterator<Item = &Pod>> = match direction {
-            Direction::Ingress => Box::new(in_namespace),
-            Direction::Egress => Box::new(everywhere),
-        };
-        let destinations = pods.filter(|pod| pod.is_policed() && is_destination(pod));
-        let mut count = 0;
-        let has_it =
-            destinations.inspect(|_| count += 1).any(|pod| pod.resolve_port(name, protocol).next().is_some());
-        if has_it || count == 0 {
+        if witnesses.any(cluster, Place::Port(direction, r, p), &mut has_it, pods) || count == 0 {
             continue;
         }
         let whose = match direction {

@@ -4,12 +4,12 @@ use super::{
     announced::Announced,
     backoff::{Backoff, spread},
     connection::Connection,
-    decode,
+    decode::{self, Object},
     fault::Fault,
     intern::Interner,
     kind::Kind,
     news::News,
-    wire::{END_OF_LIST, Line, Mark, NamespaceItem, Page, What},
+    wire::{END_OF_LIST, Line, Mark, NamespaceItem, Page, What, plain_object},
 };
 use futures_util::AsyncBufReadExt;
 use kube::{
@@ -196,6 +196,13 @@ impl Follower {
 
     async fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
         let seen = Instant::now();
+        if let Some(json) = plain_object(line)
+            && let Ok(object) = decode::object(self.kind, json, &mut self.interner)
+        {
+            let version = self.take(object, seen).await;
+            self.at(version).await;
+            return Ok(());
+        }
         let line: Line<'_> = serde_json::from_slice(line).map_err(|e| self.odd(&e))?;
         let json = line.object.get();
         match line.what {
@@ -231,6 +238,11 @@ impl Follower {
     /// Takes an object in, and gives its version.
     async fn object(&mut self, json: &str, seen: Instant) -> Result<String, Fault> {
         let object = decode::object(self.kind, json, &mut self.interner).map_err(|e| self.odd(&e))?;
+        Ok(self.take(object, seen).await)
+    }
+
+    /// The same of one that has been read.
+    async fn take(&mut self, object: Object, seen: Instant) -> String {
         match object.change {
             Ok(change) => {
                 self.forget_problem(&object.key).await;
@@ -247,7 +259,7 @@ impl Follower {
                 }
             }
         }
-        Ok(object.version)
+        object.version
     }
 
     async fn forget_problem(&mut self, key: &ObjectKey) {

@@ -17,6 +17,14 @@ pub(super) struct Line<'a> {
     pub(super) object: &'a RawValue,
 }
 
+/// The object of a line as every API server writes it, without a look at it: to find its end by reading it would cost as much as to
+/// understand it. `None`: another kind of line, or one written otherwise. If what this gives is no object, the line is.
+pub(super) fn plain_object(line: &[u8]) -> Option<&str> {
+    let begin = [&b"{\"type\":\"MODIFIED\",\"object\":"[..], b"{\"type\":\"ADDED\",\"object\":"];
+    let rest = begin.iter().find_map(|begin| line.strip_prefix(*begin))?;
+    std::str::from_utf8(rest.strip_suffix(b"}\n")?).ok()
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum What {
@@ -68,4 +76,26 @@ pub(super) struct NamespaceMark {
 #[derive(Deserialize)]
 pub(super) struct NamespaceItem {
     pub(super) metadata: NamespaceMark,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_has_the_object_that_the_reader_of_any_line_finds() {
+        for what in ["ADDED", "MODIFIED"] {
+            let line = format!("{{\"type\":\"{what}\",\"object\":{{\"a\":{{\"b\":\"}}\"}}}}}}\n");
+            let read: Line<'_> = serde_json::from_str(&line).unwrap();
+            assert_eq!(plain_object(line.as_bytes()), Some(read.object.get()));
+        }
+        for other in [
+            "{\"type\":\"DELETED\",\"object\":{}}\n",
+            "{\"type\": \"ADDED\", \"object\": {}}\n",
+            "{\"object\":{},\"type\":\"ADDED\"}\n",
+            "{\"type\":\"ADDED\",\"object\":{}",
+        ] {
+            assert_eq!(plain_object(other.as_bytes()), None, "{other}");
+        }
+    }
 }
