@@ -34,7 +34,7 @@ pub use text::{csv, markdown};
 use crate::{connect, input::Snapshot};
 use classes::Classes;
 use engine::Engine;
-use nodes::Node;
+use nodes::{Node, Rows};
 use pairs::Pairs;
 use policy_model::{
     cluster::Cluster,
@@ -129,14 +129,15 @@ impl Matrix {
         for (source, destination) in own_node_pairs(cluster, &nodes) {
             always.entry(source).or_default().push(destination);
         }
-        let mut inside = Pairs::default();
-        for (source, from) in nodes.iter().enumerate() {
-            let outlooks = from.outlooks(&mut engine);
-            let mut row: Vec<SetId> =
-                nodes.iter().map(|to| to.reached_from(&outlooks, &mut engine)).collect();
-            always.get(&source).into_iter().flatten().for_each(|destination| row[*destination] = Sets::ALL);
-            row[source] = Sets::NONE;
-            inside.push(&row);
+        let mut inside = Pairs::new(nodes.len());
+        let mut rows = Rows::new(&nodes, &engine);
+        for source in 0..nodes.len() {
+            let mut row = rows.of(source, &mut engine);
+            if let Some(always) = always.get(&source) {
+                let always = always.iter().map(|destination| (*destination as u32, Sets::ALL));
+                row = row.into_iter().chain(always).collect::<BTreeMap<_, _>>().into_iter().collect();
+            }
+            inside.push(row.into_iter().filter(|(destination, _)| *destination != source as u32));
         }
         let ipv6 = ingress.starts().iter().any(IpAddr::is_ipv6);
         let outside = Direction::BOTH

@@ -3,7 +3,7 @@
 use super::{
     Summary,
     classes::Classes,
-    engine::{Engine, Outlook},
+    engine::Engine,
     sets::{SetId, Sets},
 };
 use crate::{
@@ -79,23 +79,6 @@ pub(super) fn nodes<'a>(
 }
 
 impl Node<'_> {
-    /// What is to be known of its pods before they are asked whom they reach.
-    pub(super) fn outlooks(&self, engine: &mut Engine) -> Vec<Vec<Outlook>> {
-        let of_member = |member: &Member| member.classes.iter().map(|class| engine.outlook(*class)).collect();
-        self.members.iter().map(of_member).collect()
-    }
-
-    /// What some pod of a row may send to some pod of this one.
-    pub(super) fn reached_from(&self, outlooks: &[Vec<Outlook>], engine: &mut Engine) -> SetId {
-        let mut all = Sets::NONE;
-        for from in outlooks {
-            for to in &self.members {
-                all = engine.members(from, &to.classes, all);
-            }
-        }
-        all
-    }
-
     /// What may pass between some pod of this row and addresses that are nobody's.
     pub(super) fn outside(&self, direction: Direction, ipv6: bool, engine: &Engine) -> Reach {
         let mut all = Reach::none();
@@ -130,34 +113,65 @@ impl Node<'_> {
     }
 }
 
-impl Engine {
-    /// What may pass from one pod to another over any pair of addresses, added to `all`. Each is given by its classes.
-    fn members(&mut self, from: &[Outlook], to: &[usize], mut all: SetId) -> SetId {
-        // A pair of one family if there is one, else the first pair: a pod with one class has one of every family.
-        if let ([source], [destination]) = (from, to) {
-            let set = self.reaches(source, *destination);
-            return self.sets.union(all, set);
+/// Where each class is met: what turns what a class reaches into what a row reaches.
+pub(super) struct Rows<'n> {
+    nodes: &'n [Node<'n>],
+    /// Of each class the nodes that it is in, with the number of the member there.
+    of_class: Vec<Vec<(u32, u32)>>,
+    /// The row that is being made, [`Sets::NONE`] between two.
+    sets: Vec<SetId>,
+}
+
+impl<'n> Rows<'n> {
+    pub(super) fn new(nodes: &'n [Node<'n>], engine: &Engine) -> Self {
+        let mut of_class = vec![Vec::new(); engine.classes()];
+        for (number, node) in nodes.iter().enumerate() {
+            for (member, Member { classes, .. }) in node.members.iter().enumerate() {
+                classes.iter().for_each(|class| of_class[*class].push((number as u32, member as u32)));
+            }
         }
-        let fits = |engine: &Self, a: usize, b: usize| {
-            let families = [a, b].map(|class| engine.class(class).is_ipv4);
-            families.iter().any(Option::is_none) || families[0] == families[1]
-        };
-        let mut any = false;
-        for source in from {
-            for destination in to {
-                if fits(self, source.class, *destination) {
-                    any = true;
-                    let set = self.reaches(source, *destination);
-                    all = self.sets.union(all, set);
+        Self { nodes, of_class, sets: vec![Sets::NONE; nodes.len()] }
+    }
+
+    /// What some pod of a node may send to some pod of every other, and of its own; ordered, without those to which nothing
+    /// may pass.
+    pub(super) fn of(&mut self, source: usize, engine: &mut Engine) -> Vec<(u32, SetId)> {
+        let mut reached = Vec::new();
+        for from in self.nodes[source].members.iter().map(|member| &member.classes) {
+            for (index, class) in from.iter().enumerate() {
+                for (other, set) in engine.reaches(*class) {
+                    for (node, member) in &self.of_class[other as usize] {
+                        let to = &self.nodes[*node as usize].members[*member as usize].classes;
+                        if !engine.counts(from, index, to, other as usize) {
+                            continue;
+                        }
+                        let all = &mut self.sets[*node as usize];
+                        if *all == Sets::NONE {
+                            reached.push(*node);
+                        }
+                        *all = engine.sets.union(*all, set);
+                    }
                 }
             }
         }
-        match (any, from, to) {
-            (false, [source, ..], [destination, ..]) => {
-                let set = self.reaches(source, *destination);
-                self.sets.union(all, set)
-            }
-            _ => all,
+        reached.sort_unstable();
+        let take = |node: u32| (node, std::mem::replace(&mut self.sets[node as usize], Sets::NONE));
+        reached.into_iter().map(take).collect()
+    }
+}
+
+impl Engine {
+    /// Whether a pair of addresses of two pods counts. Each pod is given by its classes. The pairs of one family do, if there
+    /// are any, else the first pair: a pod with one class has one of every family.
+    fn counts(&self, from: &[usize], index: usize, to: &[usize], other: usize) -> bool {
+        let fits = |a: usize, b: usize| {
+            let families = [a, b].map(|class| self.class(class).is_ipv4);
+            families.iter().any(Option::is_none) || families[0] == families[1]
+        };
+        match (from, to) {
+            ([_], [_]) => true,
+            _ if fits(from[index], other) => true,
+            _ => index == 0 && to[0] == other && !from.iter().any(|a| to.iter().any(|b| fits(*a, *b))),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::sets::{SetId, Sets};
 
 /// Sets by source and destination.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pairs {
     /// Of each source the destinations at which another set begins, ordered, with that set; from the first one on.
     sources: Vec<Box<[(u32, SetId)]>>,
@@ -11,16 +11,31 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// Takes in the next source, with its set for each destination.
-    pub(super) fn push(&mut self, row: &[SetId]) {
-        self.count = row.len() as u32;
-        let mut before = None;
-        let begins = |(index, set): (usize, &SetId)| {
-            let is_other = before != Some(*set);
-            before = Some(*set);
-            is_other.then_some((index as u32, *set))
+    /// Between none of `count` rows yet.
+    pub(super) fn new(count: usize) -> Self {
+        Self { sources: Vec::with_capacity(count), count: count as u32 }
+    }
+
+    /// Takes in the next source, with its set for each destination to which something may pass, ordered.
+    pub(super) fn push(&mut self, filled: impl Iterator<Item = (u32, SetId)>) {
+        let mut runs = vec![(0, Sets::NONE)];
+        let mut end = 0;
+        let mut begin = |at: u32, set| match runs.last_mut() {
+            Some((start, last)) if *start == at => *last = set,
+            Some((_, last)) if *last == set => {}
+            _ => runs.push((at, set)),
         };
-        self.sources.push(row.iter().enumerate().filter_map(begins).collect());
+        for (destination, set) in filled {
+            if destination > end {
+                begin(end, Sets::NONE);
+            }
+            begin(destination, set);
+            end = destination + 1;
+        }
+        if end < self.count {
+            begin(end, Sets::NONE);
+        }
+        self.sources.push(runs.into_boxed_slice());
     }
 
     /// The set of a pair.
