@@ -11,14 +11,14 @@ use compiler::{
 use enforcer::{
     apply::{Engine, Outcome},
     nft::{
-        Backend, Commit, Counter, Dump, Error, Foreign, Object, Refusal,
+        Backend, Commit, Counter, Dump, Error, Foreign, Object, Refusal, Tracked, Tuple,
         fake::{Fake, Fault},
     },
 };
 use nix::errno::Errno;
 use policy_model::cluster::Change;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, Mutex},
 };
@@ -234,8 +234,16 @@ impl Backend for Choosy {
         self.fake.counters()
     }
 
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
+    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
         self.fake.forget_addresses(addresses)
+    }
+
+    fn forget_flows(
+        &mut self,
+        addresses: &BTreeSet<IpAddr>,
+        chosen: &dyn Fn(&Tracked) -> bool,
+    ) -> Result<usize, Error> {
+        self.fake.forget_flows(addresses, chosen)
     }
 }
 
@@ -288,4 +296,58 @@ fn a_refusal_of_the_fixed_part_leaves_the_kernel_as_it_was() {
     *refused.lock().unwrap() = None;
     assert!(committed(engine.retry().unwrap()));
     assert!(engine.is_healthy());
+}
+
+#[test]
+fn flows_that_conntrack_has_the_wrong_way_round_are_forgotten_when_their_pods_are_isolated_and_no_others() {
+    let tuple = |source: &str, destination: &str, ports| Tuple {
+        source: source.parse().unwrap(),
+        destination: destination.parse().unwrap(),
+        protocol: 17,
+        ports: Some(ports),
+    };
+    let flow = |original: Tuple| Tracked { original, reply: original.mirrored() };
+    let (front, api, db) = ("10.244.1.2", "10.244.1.3", "10.244.1.4");
+    let turned = flow(tuple(api, front, (8080, 40_000)));
+    let others = [
+        // As policy has it; not allowed either way; of pods that nothing becomes of.
+        flow(tuple(front, api, (40_001, 8080))),
+        flow(tuple(api, front, (9090, 40_002))),
+        flow(tuple(db, "10.9.9.9", (8080, 40_003))),
+        // Of TCP nobody knows.
+        {
+            let tcp = Tuple { protocol: 6, ..tuple(api, front, (8080, 40_004)) };
+            flow(tcp)
+        },
+        // By a Service's address.
+        Tracked {
+            original: tuple(api, "10.96.0.1", (8080, 40_005)),
+            reply: tuple(front, api, (40_005, 8080)),
+        },
+    ];
+    let udp = |subject: &str, from: &str| {
+        policy(subject, from, 8080).replace("{port: 8080}", "{port: 8080, protocol: UDP}")
+    };
+    let pods = pod("front", front) + &pod("api", api) + &pod("db", db);
+    let fake = Fake::new();
+    let mut engine = engine(fake.clone(), &(pods + &udp("db", "front")));
+    engine.start().unwrap();
+    std::iter::once(turned).chain(others).for_each(|flow| fake.track(flow));
+    feed(&mut engine, &udp("api", "front"));
+    engine.commit().unwrap();
+    assert_eq!(fake.flows().len(), 6, "while its client may hear everybody, the flow is allowed either way");
+
+    feed(&mut engine, &udp("front", "db"));
+    engine.commit().unwrap();
+    assert_eq!(fake.flows(), others);
+    assert_eq!(engine.totals().forgotten, 1);
+
+    // Where the table is new, so is the isolation of all.
+    fake.track(turned);
+    feed(&mut engine, &pod("new", "10.244.1.5"));
+    engine.commit().unwrap();
+    assert_eq!(fake.flows().len(), 6, "nobody is isolated who was not");
+    fake.flush();
+    engine.verify().unwrap();
+    assert_eq!(fake.flows(), others);
 }

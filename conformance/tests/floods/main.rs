@@ -4,3 +4,4 @@
 mod cleanup;
 mod ground;
 mod replaced_programs;
+mod turned_flows;

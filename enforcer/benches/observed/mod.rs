@@ -4,8 +4,11 @@ use compiler::{
     delta::Delta,
     ir::{Family, Name},
 };
-use enforcer::nft::{Backend, Commit, Counter, Dump, Error, Kernel};
-use std::{collections::BTreeMap, net::IpAddr};
+use enforcer::nft::{Backend, Commit, Counter, Dump, Error, Kernel, Tracked};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// Calls `taken` with each transaction, as soon as the kernel has acknowledged it.
 pub(crate) struct Observed<F> {
@@ -28,7 +31,15 @@ impl<F: FnMut(&Delta) + Send> Backend for Observed<F> {
         self.kernel.counters()
     }
 
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
+    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
         self.kernel.forget_addresses(addresses)
+    }
+
+    fn forget_flows(
+        &mut self,
+        addresses: &BTreeSet<IpAddr>,
+        chosen: &dyn Fn(&Tracked) -> bool,
+    ) -> Result<usize, Error> {
+        self.kernel.forget_flows(addresses, chosen)
     }
 }

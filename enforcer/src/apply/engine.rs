@@ -8,6 +8,7 @@ use super::{
     check::{Check, Step},
     departed::departed,
     quarantine::Quarantine,
+    turned::{is_turned, isolated},
 };
 use crate::nft::{Backend, Commit, Dump, Error, Object, Part, Wanted};
 use compiler::{
@@ -33,6 +34,9 @@ const ATTEMPTS: usize = 16;
 /// How long a packet may be among the rules that it has met: hundreds of times what it takes.
 const UNDER_WAY: Duration = Duration::from_millis(1);
 
+/// How often to look for flows that conntrack has the wrong way round.
+const TURNED_ATTEMPTS: usize = 8;
+
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -56,7 +60,7 @@ pub struct Totals {
     pub refusals: u64,
     /// Operations that put right what somebody else had changed.
     pub drift_repaired: u64,
-    /// Conntrack entries of dead addresses that were deleted.
+    /// Conntrack entries that were deleted: of dead addresses, and of flows that it had the wrong way round.
     pub forgotten: u64,
 }
 
@@ -277,11 +281,7 @@ impl<B: Backend> Engine<B> {
 
     /// What the kernel should hold: all of it but what was refused.
     pub(crate) fn wanted(&self) -> Cow<'_, Ruleset> {
-        if self.quarantine.is_empty() {
-            Cow::Borrowed(self.compiler.ruleset())
-        } else {
-            Cow::Owned(self.quarantine.apply(self.compiler.ruleset()).ruleset)
-        }
+        wanted(&self.compiler, &self.quarantine)
     }
 
     /// With its last step, for which no event has to wait here.
@@ -366,6 +366,14 @@ impl<B: Backend> Engine<B> {
         // What is removed may be made anew.
         self.remove_left()?;
         let ops = delta.ops.len();
+        let isolated = isolated(&delta);
+        // Before the switch, so that the flows that this is about lose nothing. By chance it may be the server again whose packet comes
+        // first, so it is looked again while there are some, and once more behind the switch.
+        let mut turned = 0;
+        while turned < TURNED_ATTEMPTS && self.forget_turned(&isolated) {
+            turned += 1;
+            std::thread::sleep(UNDER_WAY);
+        }
         let Stages { prepare, switch, remove } = delta.into_stages();
         let mut took = Duration::ZERO;
         for step in [&prepare, &switch].into_iter().filter(|step| !step.is_empty()) {
@@ -374,11 +382,40 @@ impl<B: Backend> Engine<B> {
             took += commit.took;
         }
         self.in_force(&switch, ops, took);
+        if turned > 0 {
+            self.forget_turned(&isolated);
+        }
         if !remove.is_empty() {
             let wait = if switch.is_empty() { Duration::ZERO } else { UNDER_WAY };
             self.leaving = Some(Leaving { remove, at: Instant::now() + wait });
         }
         Ok(Outcome::Committed { ops, took })
+    }
+
+    /// Of pods that are isolated now, lets conntrack forget the flows that it has the wrong way round. Whether there were any.
+    fn forget_turned(&mut self, isolated: &BTreeSet<IpAddr>) -> bool {
+        if isolated.is_empty() {
+            return false;
+        }
+        let wanted = wanted(&self.compiler, &self.quarantine);
+        let config = self.compiler.config();
+        let forgotten = self.backend.forget_flows(isolated, &|flow| is_turned(flow, &wanted, config));
+        match forgotten {
+            Ok(count) => {
+                if count > 0 {
+                    info!(
+                        entries = count,
+                        "conntrack entries are deleted that had flows the wrong way round"
+                    );
+                }
+                self.totals.forgotten += count as u64;
+                count > 0
+            }
+            Err(error) => {
+                warn!(%error, "conntrack cannot be asked for flows that it has the wrong way round");
+                false
+            }
+        }
     }
 
     fn transact(&mut self, step: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
@@ -395,7 +432,7 @@ impl<B: Backend> Engine<B> {
         if enabled!(Level::DEBUG) {
             debug!(revision = self.revision, operations, ?took, lines = ?first_lines(switch), "delta");
         }
-        let dead: Vec<IpAddr> = departed(switch).into_iter().collect();
+        let dead = departed(switch);
         if !dead.is_empty() {
             match self.backend.forget_addresses(&dead) {
                 Ok(count) => {
@@ -405,6 +442,14 @@ impl<B: Backend> Engine<B> {
                 Err(error) => warn!(%error, addresses = ?dead, "conntrack entries of dead addresses remain"),
             }
         }
+    }
+}
+
+fn wanted<'a>(compiler: &'a Compiler, quarantine: &Quarantine) -> Cow<'a, Ruleset> {
+    if quarantine.is_empty() {
+        Cow::Borrowed(compiler.ruleset())
+    } else {
+        Cow::Owned(quarantine.apply(compiler.ruleset()).ruleset)
     }
 }
 

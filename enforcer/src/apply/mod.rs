@@ -11,6 +11,7 @@ mod quarantine;
 mod refused;
 mod schedule;
 mod telling;
+mod turned;
 
 pub use check::{PartReader, Step};
 pub use daemon::Daemon;

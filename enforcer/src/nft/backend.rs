@@ -1,11 +1,15 @@
 //! What the rest of the enforcer sees of nf_tables and conntrack, whether it is the kernel or a [`fake`](super::fake).
 
-use super::{Error, Object};
+use super::{Error, Object, Tracked};
 use compiler::{
     delta::{Delta, Op, diff},
     ir::{Family, Name, Ruleset},
 };
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 /// Our two tables in some kernel.
 pub trait Backend: Send {
@@ -33,7 +37,17 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// [`Error::Permission`], [`Error::System`].
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error>;
+    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error>;
+
+    /// Deletes of the conntrack entries that have one of these addresses at any end those that are chosen, and tells how many.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::System`].
+    fn forget_flows(
+        &mut self,
+        addresses: &BTreeSet<IpAddr>,
+        chosen: &dyn Fn(&Tracked) -> bool,
+    ) -> Result<usize, Error>;
 }
 
 /// A transaction that the kernel took.

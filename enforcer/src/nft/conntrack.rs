@@ -1,4 +1,4 @@
-//! Conntrack entries of addresses that have died (ctnetlink).
+//! Conntrack entries that are no longer true (ctnetlink).
 
 use super::{
     error::Error,
@@ -17,6 +17,49 @@ const ATTEMPTS: u32 = 20;
 /// Requests in one datagram: their errors must fit the receive buffer.
 const AT_ONCE: usize = 256;
 
+/// A direction of a flow, as conntrack has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuple {
+    /// Who sends.
+    pub source: IpAddr,
+    /// To whom.
+    pub destination: IpAddr,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Source and destination port, of protocols that have them.
+    pub ports: Option<(u16, u16)>,
+}
+
+impl Tuple {
+    /// What answers travel by, where nobody translates.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            protocol: self.protocol,
+            ports: self.ports.map(|(source, destination)| (destination, source)),
+        }
+    }
+}
+
+/// A flow that conntrack knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Of whom conntrack takes for the initiator: who sent the first packet that it saw.
+    pub original: Tuple,
+    /// Of the other end.
+    pub reply: Tuple,
+}
+
+impl Tracked {
+    /// Neither source nor destination is replaced on the way.
+    #[must_use]
+    pub fn is_untranslated(&self) -> bool {
+        self.reply == self.original.mirrored()
+    }
+}
+
 /// One entry, so far as it names it.
 struct Entry {
     family: u8,
@@ -24,13 +67,16 @@ struct Entry {
     names: Vec<(u16, Vec<u8>)>,
 }
 
-/// Deletes the entries that have one of the addresses in either tuple, and tells how many.
-pub(super) fn forget(socket: &mut Socket, addresses: &[IpAddr]) -> Result<usize, Error> {
-    let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
+/// Deletes the entries that have one of the addresses in either tuple and are chosen, and tells how many.
+pub(super) fn forget(
+    socket: &mut Socket,
+    addresses: &BTreeSet<IpAddr>,
+    chosen: &dyn Fn(&Attributes<'_>) -> bool,
+) -> Result<usize, Error> {
     if addresses.is_empty() {
         return Ok(0);
     }
-    let entries = entries(socket, &addresses)?;
+    let entries = entries(socket, addresses, chosen)?;
     let mut deleted = 0;
     for some in entries.chunks(AT_ONCE) {
         deleted += delete(socket, some)?;
@@ -38,7 +84,11 @@ pub(super) fn forget(socket: &mut Socket, addresses: &[IpAddr]) -> Result<usize,
     Ok(deleted)
 }
 
-fn entries(socket: &mut Socket, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
+fn entries(
+    socket: &mut Socket,
+    addresses: &BTreeSet<IpAddr>,
+    chosen: &dyn Fn(&Attributes<'_>) -> bool,
+) -> Result<Vec<Entry>, Error> {
     for _ in 0..ATTEMPTS {
         let sequence = socket.take_sequence(1);
         let request =
@@ -46,14 +96,18 @@ fn entries(socket: &mut Socket, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entr
         let mut bytes = Vec::new();
         // An interrupted dump may show an entry twice or not at all.
         if socket.dump(&request, sequence, &mut bytes)? != Dumped::Interrupted {
-            return parse(&bytes, addresses);
+            return parse(&bytes, addresses, chosen);
         }
     }
     Err(Error::Unsettled(ATTEMPTS))
 }
 
-/// The entries of a dump that have one of the addresses.
-fn parse(messages: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
+/// The entries of a dump that have one of the addresses and are chosen.
+fn parse(
+    messages: &[u8],
+    addresses: &BTreeSet<IpAddr>,
+    chosen: &dyn Fn(&Attributes<'_>) -> bool,
+) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
     for message in Messages(messages) {
         let message = message?;
@@ -63,7 +117,7 @@ fn parse(messages: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Er
             let ends = entry.nested(tuple)?.nested(CTA_TUPLE_IP)?;
             concerned |= ends_of(ends).any(|address| addresses.contains(&address));
         }
-        if concerned {
+        if concerned && chosen(&entry) {
             let names = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].into_iter();
             let names = names.filter_map(|kind| Some((kind, entry.get(kind)?.to_vec()))).collect();
             entries.push(Entry { family: message.family(), names });
@@ -72,6 +126,26 @@ fn parse(messages: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Er
     Ok(entries)
 }
 
+/// The flow of an entry; `None` if the kernel does not say what it is.
+pub(super) fn tracked(entry: &Attributes<'_>) -> Option<Tracked> {
+    Some(Tracked { original: tuple(entry, CTA_TUPLE_ORIG)?, reply: tuple(entry, CTA_TUPLE_REPLY)? })
+}
+
+fn tuple(entry: &Attributes<'_>, kind: u16) -> Option<Tuple> {
+    let tuple = entry.nested(kind).ok()?;
+    let mut ends = ends_of(tuple.nested(CTA_TUPLE_IP).ok()?);
+    let (source, destination) = (ends.next()?, ends.next()?);
+    let protocol = tuple.nested(CTA_TUPLE_PROTO).ok()?;
+    let port = |kind| Some(u16::from_be_bytes(protocol.get(kind)?.try_into().ok()?));
+    Some(Tuple {
+        source,
+        destination,
+        protocol: *protocol.get(CTA_PROTO_NUM)?.first()?,
+        ports: port(CTA_PROTO_SRC_PORT).zip(port(CTA_PROTO_DST_PORT)),
+    })
+}
+
+/// Source and destination, in the order in which the kernel has them (`ipv4_tuple_to_nlattr`).
 fn ends_of(ends: Attributes<'_>) -> impl Iterator<Item = IpAddr> {
     ends.iter().filter_map(|(kind, value)| match kind {
         CTA_IP_V4_SRC | CTA_IP_V4_DST => Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?).into()),

@@ -2,7 +2,7 @@
 
 use super::{
     backend::{Backend, Commit, Counter, Dump},
-    conntrack,
+    conntrack::{self, Tracked},
     decode::{parse, parse_counters},
     encode::{Ending, Transaction, nfproto},
     error::{Error, Object, Refusal},
@@ -10,7 +10,7 @@ use super::{
     refusal::refused_object,
     socket::{Dumped, Socket},
     uapi::*,
-    wire::{Acknowledgement, Messages, Request},
+    wire::{Acknowledgement, Attributes, Messages, Request},
 };
 use compiler::{
     delta::Delta,
@@ -18,7 +18,7 @@ use compiler::{
 };
 use nix::errno::Errno;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -334,7 +334,16 @@ impl Backend for Kernel {
         parse_counters(&bytes)
     }
 
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
-        conntrack::forget(&mut self.socket, addresses)
+    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
+        conntrack::forget(&mut self.socket, addresses, &|_| true)
+    }
+
+    fn forget_flows(
+        &mut self,
+        addresses: &BTreeSet<IpAddr>,
+        chosen: &dyn Fn(&Tracked) -> bool,
+    ) -> Result<usize, Error> {
+        let chosen = |entry: &Attributes<'_>| conntrack::tracked(entry).is_some_and(|flow| chosen(&flow));
+        conntrack::forget(&mut self.socket, addresses, &chosen)
     }
 }

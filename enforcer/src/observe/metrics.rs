@@ -135,7 +135,7 @@ impl Metrics {
             transactions: new.counter("transactions", "Transactions that the kernel took"),
             refusals: new.counter("refusals", "Transactions that the kernel did not take"),
             drift: new.counter("drift_repaired", "Operations that undid somebody else's changes"),
-            forgotten: new.counter("conntrack_forgotten", "Conntrack entries of dead addresses deleted"),
+            forgotten: new.counter("conntrack_forgotten", "Conntrack entries deleted: of dead addresses, and of flows that it had the wrong way round"),
             denied_packets: new.counters(
                 "denied_packets",
                 &["direction", "program"],

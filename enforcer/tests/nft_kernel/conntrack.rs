@@ -1,8 +1,8 @@
 //! Entries of dead addresses.
 
 use crate::support::*;
-use enforcer::nft::{Backend, Kernel};
-use std::net::IpAddr;
+use enforcer::nft::{Backend, Kernel, Tracked, Tuple};
+use std::{collections::BTreeSet, net::IpAddr, sync::Mutex};
 
 fn entry(source: &str, destination: &str, answer_from: &str) {
     let (from, to) =
@@ -23,7 +23,7 @@ fn entries() -> Vec<String> {
 fn every_entry_with_the_address_at_any_end_goes_and_no_other() {
     in_namespace(|| {
         let mut kernel = Kernel::open().unwrap();
-        let dead: Vec<IpAddr> = ["10.1.0.1", "fd00::1"].map(|a| a.parse().unwrap()).into();
+        let dead: BTreeSet<IpAddr> = ["10.1.0.1", "fd00::1"].map(|a| a.parse().unwrap()).into();
         assert_eq!(kernel.forget_addresses(&dead).unwrap(), 0);
         entry("10.1.0.1", "10.1.0.2", "10.1.0.2");
         entry("10.1.0.3", "10.1.0.1", "10.1.0.1");
@@ -33,11 +33,46 @@ fn every_entry_with_the_address_at_any_end_goes_and_no_other() {
         entry("fd00::1", "fd00::2", "fd00::2");
         entry("fd00::3", "fd00::2", "fd00::2");
         assert_eq!(entries().len(), 6);
-        assert_eq!(kernel.forget_addresses(&[]).unwrap(), 0);
+        assert_eq!(kernel.forget_addresses(&BTreeSet::new()).unwrap(), 0);
         assert_eq!(kernel.forget_addresses(&dead).unwrap(), 4);
         let left = entries();
         assert_eq!(left.len(), 2, "{left:?}");
         assert!(left.iter().all(|line| line.contains("10.1.0.3") || line.contains("fd00::3")), "{left:?}");
         assert_eq!(kernel.forget_addresses(&dead).unwrap(), 0);
+    });
+}
+
+#[test]
+fn of_the_flows_of_an_address_those_go_that_are_chosen_by_what_the_kernel_says_of_them() {
+    in_namespace(|| {
+        let mut kernel = Kernel::open().unwrap();
+        entry("10.1.0.1", "10.1.0.2", "10.1.0.2");
+        entry("10.1.0.1", "10.96.0.1", "10.1.0.5");
+        entry("fd00::1", "fd00::2", "fd00::2");
+        entry("10.1.0.3", "10.1.0.4", "10.1.0.4");
+        let addresses: BTreeSet<IpAddr> =
+            ["10.1.0.2", "10.1.0.5", "fd00::2"].map(|a| a.parse().unwrap()).into();
+        let seen = Mutex::new(Vec::new());
+        let untranslated = |flow: &Tracked| {
+            seen.lock().unwrap().push(*flow);
+            flow.is_untranslated()
+        };
+        assert_eq!(kernel.forget_flows(&addresses, &untranslated).unwrap(), 2);
+        let tuple = |source: &str, destination: &str, ports| Tuple {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            protocol: 17,
+            ports: Some(ports),
+        };
+        let translated = Tracked {
+            original: tuple("10.1.0.1", "10.96.0.1", (1000, 80)),
+            reply: tuple("10.1.0.5", "10.1.0.1", (80, 1000)),
+        };
+        let seen = seen.into_inner().unwrap();
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        assert!(seen.contains(&translated), "{seen:?}");
+        let left = entries();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(left.iter().any(|line| line.contains("10.96.0.1")), "{left:?}");
     });
 }

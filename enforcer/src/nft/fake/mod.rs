@@ -7,6 +7,7 @@ mod tables;
 
 use super::{
     backend::{Backend, Commit, Counter, Dump, Foreign},
+    conntrack::Tracked,
     encode::{Ending, Transaction},
     error::{Error, Refusal},
     ffi::Scratch,
@@ -17,7 +18,7 @@ use compiler::{
 };
 use nix::errno::Errno;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -54,6 +55,8 @@ struct State {
     transactions: usize,
     refused: usize,
     forgotten: Vec<IpAddr>,
+    /// What conntrack knows.
+    flows: Vec<Tracked>,
 }
 
 impl Fake {
@@ -89,6 +92,17 @@ impl Fake {
     #[must_use]
     pub fn forgotten(&self) -> Vec<IpAddr> {
         self.state().forgotten.clone()
+    }
+
+    /// Lets conntrack know a flow.
+    pub fn track(&self, flow: Tracked) {
+        self.state().flows.push(flow);
+    }
+
+    /// The flows that conntrack knows, and was not told to forget.
+    #[must_use]
+    pub fn flows(&self) -> Vec<Tracked> {
+        self.state().flows.clone()
     }
 
     /// Lets something go wrong with the next commit; several faults hit one commit each.
@@ -200,9 +214,24 @@ impl Backend for Fake {
         Ok(names.map(|name| (name.clone(), state.counters.get(&name).copied().unwrap_or_default())).collect())
     }
 
-    fn forget_addresses(&mut self, addresses: &[IpAddr]) -> Result<usize, Error> {
+    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
         self.state().forgotten.extend(addresses);
         Ok(addresses.len())
+    }
+
+    fn forget_flows(
+        &mut self,
+        addresses: &BTreeSet<IpAddr>,
+        chosen: &dyn Fn(&Tracked) -> bool,
+    ) -> Result<usize, Error> {
+        let flows = &mut self.state().flows;
+        let before = flows.len();
+        flows.retain(|flow| {
+            let Tracked { original, reply } = flow;
+            let ends = [original.source, original.destination, reply.source, reply.destination];
+            !(ends.iter().any(|end| addresses.contains(end)) && chosen(flow))
+        });
+        Ok(before - flows.len())
     }
 }
 
