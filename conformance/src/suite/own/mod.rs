@@ -6,6 +6,7 @@
 //! permits), and what policies mean ([`rules`]: each case is asked without its policies too, where everything must pass).
 
 mod case;
+mod first_packets;
 mod ground;
 mod lifecycle;
 mod node_state;
@@ -34,8 +35,8 @@ pub const OWN: About = About {
     text: "Two kinds of tests. What policies mean where upstream does not look (name by name below), each with TCP, UDP and echo in both families between pods on one\n\
            node and on two: without its policies everything must pass, under them exactly what they permit, after their deletion everything again. These run on a\n\
            dual-stack cluster with CoreDNS; with kube-router on one of IPv4, as v2.1.0 has no IPv6 rule in force where a policy names pods (`Set KUBE-SRC-… doesn't exist`). And Palisade's own life cycle, under traffic between real pods: UDP flows of 1,000 datagrams a second that the policies permit, a\n\
-           new permitted TCP connection every 50 ms, and a flood of forbidden probes. A datagram that is not answered counts as lost, a connection that\n\
-           does not come about within 0.9 s as failed (its first packet would be sent again after a second), a probe that arrives as passed.",
+           new permitted TCP connection every 50 ms, and a flood of forbidden probes. A datagram that is not answered counts as lost, a connection\n\
+           whose first packet had to be sent again (`TCPSynRetrans`) as failed, a probe that arrives as passed.",
 };
 
 /// Which cases.

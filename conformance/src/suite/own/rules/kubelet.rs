@@ -9,7 +9,7 @@ use serde_json::json;
 use std::{thread, time::Duration};
 
 /// How long probes go on, one a second, each of which may end the pod.
-const MOMENT: Duration = Duration::from_secs(5);
+const MOMENT: Duration = Duration::from_secs(6);
 const PODS: [&str; 2] = ["probed-1", "probed-2"];
 
 const CLOSED: &str = "
@@ -38,7 +38,8 @@ pub(super) fn probes(scene: &mut Scene) -> Result<String, Fault> {
 fn under_deny(scene: &mut Scene) -> Result<String, Fault> {
     for (i, name) in PODS.into_iter().enumerate() {
         let mut object = pod(name, "probed", scene.cluster().nodes()[i].name())?;
-        let timing = json!({"periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1});
+        // A busy machine may be late for a second; what is denied is never answered.
+        let timing = json!({"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1});
         let probe = |asked: &str, port: u16| {
             let mut probe = timing.clone();
             probe[asked] = json!({"port": port});

@@ -1,6 +1,9 @@
 //! A Deployment is restarted while its client goes on asking.
 
-use super::super::case::{Fault, wrong};
+use super::super::{
+    case::{Fault, wrong},
+    first_packets::{PATIENCE, sent_again},
+};
 use super::scene::{CLIENTS, NAMESPACE, STRANGERS, Scene};
 use crate::{cluster::agnhost_image, lab::Netns};
 use serde_json::json;
@@ -18,8 +21,8 @@ const PORT: u16 = 80;
 const REPLICAS: u8 = 3;
 /// Between two requests of one client.
 const EVERY: Duration = Duration::from_millis(20);
-/// A request that a busy machine answers late has not failed; one whose first packet was lost is sent again after a second, and has.
-const PATIENCE: Duration = Duration::from_millis(900);
+/// How long a stranger waits, who is not answered.
+const STRANGERS_PATIENCE: Duration = Duration::from_millis(900);
 
 const BOTH_ENDS: &str = "
 apiVersion: networking.k8s.io/v1
@@ -87,23 +90,26 @@ fn under_policies(scene: &Scene) -> Result<String, Fault> {
     let [client, stranger] = [CLIENTS, STRANGERS].map(|names| names.map(|name| scene.netns_of(name)));
     let (client, stranger) = (all(client)?, all(stranger)?);
     // Without policies everybody is answered.
-    let begins = &mut || Ok(client.iter().chain(&stranger).all(|netns| answers(netns, to)));
+    let begins = &mut || Ok(client.iter().chain(&stranger).all(|netns| answers(netns, to, PATIENCE)));
     if !scene.within_patience(begins)? {
         return wrong("without a policy not everybody is answered");
     }
     scene.apply(BOTH_ENDS)?;
     let in_force = &mut || {
-        Ok(client.iter().all(|netns| answers(netns, to)) && !stranger.iter().any(|netns| answers(netns, to)))
+        Ok(client.iter().all(|netns| answers(netns, to, PATIENCE))
+            && !stranger.iter().any(|netns| answers(netns, to, STRANGERS_PATIENCE)))
     };
     if !scene.within_patience(in_force)? {
         return wrong("under the policies clients alone should be answered");
     }
     let stop = AtomicBool::new(false);
     let (asked, rolled) = thread::scope(|scope| {
-        let askers: Vec<_> = client
-            .iter()
-            .chain(&stranger)
-            .map(|netns| scope.spawn(|| netns.enter(|| ask(to, &stop))))
+        let clients = client.iter().map(|netns| (netns, PATIENCE));
+        let strangers = stranger.iter().map(|netns| (netns, STRANGERS_PATIENCE));
+        let stop = &stop;
+        let askers: Vec<_> = clients
+            .chain(strangers)
+            .map(|(netns, patience)| scope.spawn(move || netns.enter(|| ask(to, patience, stop))))
             .collect();
         let rolled = scene
             .cluster()
@@ -148,16 +154,22 @@ fn rolled_out(scene: &Scene) -> Result<(), Fault> {
     Ok(())
 }
 
-fn answers(netns: &Netns, to: SocketAddr) -> bool {
-    netns.enter(|| get(to)).is_ok_and(|answer| answer.is_ok())
+fn answers(netns: &Netns, to: SocketAddr, patience: Duration) -> bool {
+    netns.enter(|| get(to, patience)).is_ok_and(|answer| answer.is_ok())
 }
 
 /// Asks until it is told to stop, each time by a new connection.
-fn ask(to: SocketAddr, stop: &AtomicBool) -> Asked {
+fn ask(to: SocketAddr, patience: Duration, stop: &AtomicBool) -> Asked {
     let (begin, mut asked) = (Instant::now(), Asked::default());
     let mut next = begin;
     while !stop.load(Ordering::Relaxed) {
-        match get(to) {
+        // One whose first packet was lost has failed, though it is answered when that has been sent again.
+        let before = sent_again();
+        let answer = get(to, patience).and_then(|()| match sent_again()? - before? {
+            0 => Ok(()),
+            _ => Err(io::Error::other("its first packet was sent again")),
+        });
+        match answer {
             Ok(()) => asked.answered += 1,
             Err(error) => {
                 if asked.failed == 0 {
@@ -173,10 +185,10 @@ fn ask(to: SocketAddr, stop: &AtomicBool) -> Asked {
 }
 
 /// One request, by HTTP.
-fn get(to: SocketAddr) -> io::Result<()> {
+fn get(to: SocketAddr, patience: Duration) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.connect_timeout(&to.into(), PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect_timeout(&to.into(), patience)?;
+    socket.set_read_timeout(Some(patience))?;
     (&socket).write_all(b"GET /hostname HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
     (&socket).read_to_string(&mut answer)?;

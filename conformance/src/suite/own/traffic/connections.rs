@@ -1,6 +1,10 @@
 //! New connections at a steady pace.
 
-use super::super::{case::Fault, pods::Pod};
+use super::super::{
+    case::Fault,
+    first_packets::{PATIENCE, sent_again},
+    pods::Pod,
+};
 use crate::{cluster::ClusterError, lab::LabError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -14,8 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A kernel sends a connection's first packet again after a second (RFC 6298, 2.1): what has not come about by then has lost it.
-const TIMEOUT: Duration = Duration::from_millis(900);
 const GREETING: &[u8] = b"hello";
 
 /// Greets whoever connects to a port of a pod.
@@ -59,6 +61,9 @@ impl Listener {
 struct Tried {
     count: u64,
     failures: Vec<(Duration, io::Error)>,
+    /// First packets that were sent once more, and when that was seen first.
+    again: u64,
+    seen: Option<Duration>,
 }
 
 /// A client that connects again and again.
@@ -67,7 +72,7 @@ pub(super) struct Connections {
     /// From whom to whom.
     way: String,
     end: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Tried, LabError>>,
+    thread: JoinHandle<Result<io::Result<Tried>, LabError>>,
 }
 
 impl Connections {
@@ -84,15 +89,18 @@ impl Connections {
         let thread = thread::spawn(move || {
             pod.enter(|| {
                 let (begin, mut tried) = (Instant::now(), Tried::default());
+                let before = sent_again()?;
                 let mut next = begin;
                 while !ended.load(Ordering::Relaxed) && !stop.load(Ordering::Relaxed) {
                     tried.count += 1;
                     let at = begin.elapsed();
                     tried.failures.extend(greeted(to).err().map(|error| (at, error)));
+                    tried.again = sent_again()? - before;
+                    tried.seen = tried.seen.or_else(|| (tried.again > 0).then_some(at));
                     next += every;
                     thread::sleep(next.saturating_duration_since(Instant::now()));
                 }
-                tried
+                Ok(tried)
             })
         });
         Ok(Self { way: format!("{} to {to}", from.name), end, thread })
@@ -102,18 +110,21 @@ impl Connections {
     pub(super) fn end(self) -> Result<(u64, u64, Option<String>), Fault> {
         self.end.store(true, Ordering::Relaxed);
         let tried = self.thread.join().map_err(|_| LabError::Panicked("connections".to_owned()))??;
-        let first = tried
-            .failures
-            .first()
-            .map(|(at, error)| format!("{} by TCP, the first {at:.1?} after its begin: {error}", self.way));
-        Ok((tried.count, tried.failures.len() as u64, first))
+        let tried = tried.map_err(ClusterError::io("the counters of a pod's kernel"))?;
+        let failed = tried.failures.first().map(|(at, error)| (at, error.to_string()));
+        let again =
+            tried.seen.iter().map(|at| (at, format!("{} first packets were sent again", tried.again)));
+        let first = failed.into_iter().chain(again).min();
+        let first =
+            first.map(|(at, why)| format!("{} by TCP, the first {at:.1?} after its begin: {why}", self.way));
+        Ok((tried.count, tried.again.max(tried.failures.len() as u64), first))
     }
 }
 
 fn greeted(to: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.connect_timeout(&to.into(), TIMEOUT)?;
-    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.connect_timeout(&to.into(), PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     let mut heard = [0; GREETING.len()];
     (&socket).read_exact(&mut heard)
 }

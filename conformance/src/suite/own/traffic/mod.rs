@@ -34,7 +34,7 @@ pub(super) struct Tally {
     pub(super) lost: u64,
     /// Permitted connections that were tried, each a new one.
     pub(super) connections: u64,
-    /// Those that did not come about before their first packet would have been sent again.
+    /// Those that did not come about, or whose first packet had to be sent again.
     pub(super) failed: u64,
     /// Datagrams that no policy permits.
     pub(super) probes: u64,
