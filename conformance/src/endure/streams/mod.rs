@@ -29,6 +29,8 @@ use std::{
 
 /// From one datagram of a stream to its next.
 const EVERY: Duration = Duration::from_millis(25);
+/// Bytes of a datagram and more.
+const ROOM: usize = 256;
 /// How long the receiver waits before it looks whether it is to end, in milliseconds.
 const LOOK: u8 = 100;
 
@@ -157,10 +159,12 @@ impl Streams {
         self.open(id, netns, &[addresses::OUTSIDE4.into(), addresses::OUTSIDE6.into()])
     }
 
-    /// A host is away from now on. What was sent to it before is read.
+    /// A host is away from now on. What was sent to it before is read, also if the receiver does not come to it in time.
     pub(super) fn close(&self, id: HostId) {
         let leaving = lock(&self.shared.sending).hosts[id].take();
         thread::sleep(EVERY * 3);
+        let mut buffer = [0; ROOM];
+        leaving.iter().flat_map(|host| &host.receivers).for_each(|socket| self.shared.read(socket, &mut buffer));
         drop(leaving);
         lock(&self.shared.receivers).retain(|token, _| (*token >> 8) as usize != id);
     }
@@ -220,20 +224,25 @@ impl Shared {
 
     fn receive(&self) {
         let mut events = [EpollEvent::empty(); 64];
-        let mut buffer = [0; 256];
+        let mut buffer = [0; ROOM];
         while !self.stop.load(Ordering::SeqCst) {
             // EINTR gives no events; the next round waits again.
             let ready = self.epoll.wait(&mut events, EpollTimeout::from(LOOK)).unwrap_or(0);
             for event in &events[..ready] {
                 let Some(socket) = lock(&self.receivers).get(&event.data()).cloned() else { continue };
-                let mut arrivals = lock(&self.arrivals);
-                while let Ok(length) = (&*socket).read(&mut buffer) {
-                    if let Some((stream, tick)) = wire::read(&buffer[..length])
-                        && let Some(ticks) = arrivals.get_mut(stream)
-                    {
-                        ticks.note(tick);
-                    }
-                }
+                self.read(&socket, &mut buffer);
+            }
+        }
+    }
+
+    /// Notes all that has come to a socket.
+    fn read(&self, mut socket: &Socket, buffer: &mut [u8]) {
+        let mut arrivals = lock(&self.arrivals);
+        while let Ok(length) = socket.read(buffer) {
+            if let Some((stream, tick)) = wire::read(&buffer[..length])
+                && let Some(ticks) = arrivals.get_mut(stream)
+            {
+                ticks.note(tick);
             }
         }
     }
