@@ -71,7 +71,9 @@ impl Compiler {
         let Some(state) = self.pods.get_mut(id as usize) else { return };
         let ports: Box<[_]> = pod.ports.into();
         let resolves_anew = state.ports != ports;
-        if resolves_anew || state.labels != labels || state.local != local {
+        // Nothing is decided for a pod of another node; addresses that it shares with one of this are looked at in every commit.
+        let is_here = state.local || local || self.interfaces_of.contains_key(&key);
+        if is_here && (resolves_anew || state.labels != labels || state.local != local) {
             self.dirty.locals.entry(key).or_default();
         }
         if state.labels != labels {
