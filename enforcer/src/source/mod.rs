@@ -1,4 +1,5 @@
 //! Where objects of the cluster come from: each source yields the same changes.
 
+mod intern;
 pub mod kube;
 pub mod manifests;

@@ -1,10 +1,10 @@
 //! From an object's JSON to what the loop is told of it.
 
 use super::{
-    intern::Interner,
     kind::Kind,
     slim::{Metadata, Slim, SlimNamespace, SlimNode, SlimPod, SlimPolicy, SlimService},
 };
+use crate::source::intern::Interner;
 use policy_model::{
     admission::{self, Rejection},
     cluster::Change,

@@ -6,11 +6,11 @@ use super::{
     connection::Connection,
     decode::{self, Object},
     fault::Fault,
-    intern::Interner,
     kind::Kind,
     news::News,
     wire::{END_OF_LIST, Line, Mark, NamespaceItem, Page, What, plain_object},
 };
+use crate::source::intern::Interner;
 use futures_util::AsyncBufReadExt;
 use kube::{
     Client,

@@ -22,7 +22,6 @@ mod connection;
 mod decode;
 mod fault;
 mod follower;
-mod intern;
 mod kind;
 mod known;
 mod merge;

@@ -1,6 +1,7 @@
 //! Objects that say their kind, one by one: the state on disk is read by what reads the API server's answers.
 
-use super::{decode, intern::Interner, kind::Kind};
+use super::{decode, kind::Kind};
+use crate::source::intern::Interner;
 use policy_model::cluster::Change;
 
 /// Reads objects; words that many of them share are kept once.

@@ -4,7 +4,7 @@ use super::{fault::Fault, holdings::Holdings};
 use crate::folder_watch::Seen;
 use policy_model::{cluster::Change, manifest};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -70,8 +70,8 @@ impl Folder {
     pub fn rescan(&mut self) -> io::Result<Vec<Change>> {
         let mut found = BTreeSet::new();
         list(&self.root, &mut found, &mut HashSet::new())?;
-        let gone: Vec<PathBuf> =
-            self.holdings.paths().filter(|path| !found.contains(*path)).cloned().collect();
+        let gone: Vec<Arc<Path>> =
+            self.holdings.paths().filter(|path| !found.contains(&***path)).cloned().collect();
         let mut changes: Vec<Change> = gone.iter().flat_map(|path| self.forget(path)).collect();
         for path in &found {
             if stamp(path).is_none_or(|stamp| self.stamps.get(path) != Some(&stamp)) {
@@ -97,7 +97,12 @@ impl Folder {
     /// Everything that is wrong now.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        self.holdings.faults()
+        let mut texts: HashMap<PathBuf, Arc<str>> = HashMap::new();
+        self.holdings.faults(|path| {
+            // Of a file that has changed meanwhile, or is gone, what is there is shown.
+            let read = || fs::read_to_string(path).unwrap_or_default().into();
+            texts.entry(path.to_owned()).or_insert_with(read).clone()
+        })
     }
 
     /// How many objects are in force.

@@ -1,46 +1,81 @@
 //! The objects of all files as one state: who holds which object, and what changes when a file changes. Without I/O.
 
 use super::fault::Fault;
+use crate::source::intern::Interner;
 use policy_model::{
     admission::ObjectRef,
     cluster::Change,
     manifest::{Located, Location, Object, Parsed},
 };
+use smallvec::SmallVec;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    fmt,
+    path::Path,
     sync::Arc,
 };
 use tracing::debug;
 
 /// Every file with what it holds. Of two objects with one kind and name, the one in the first file by path order counts.
+///
+/// There may be 100,000 objects, so their words are shared, and of the files' texts nothing is kept.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
-    files: BTreeMap<PathBuf, File>,
-    holders: BTreeMap<ObjectRef, BTreeSet<PathBuf>>,
+    files: BTreeMap<Arc<Path>, File>,
+    /// By path order.
+    holders: BTreeMap<Id, SmallVec<[Arc<Path>; 1]>>,
     /// Objects with more than one holder.
-    contested: BTreeSet<ObjectRef>,
+    contested: BTreeSet<Id>,
+    interner: Interner,
 }
 
 #[derive(Debug, Default)]
 struct File {
-    objects: BTreeMap<ObjectRef, (Object, Location)>,
+    objects: BTreeMap<Id, (Object, Location)>,
     faults: Vec<Fault>,
-    /// For the faults that are found later: an object of this file that another file holds too.
-    text: Arc<str>,
+}
+
+/// An object's kind and name, in words that it has itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Id {
+    kind: Arc<str>,
+    namespace: Option<Arc<str>>,
+    name: Arc<str>,
+}
+
+impl From<&ObjectRef> for Id {
+    fn from(ObjectRef { kind, namespace, name }: &ObjectRef) -> Self {
+        Self {
+            kind: kind.as_str().into(),
+            namespace: namespace.as_deref().map(Arc::from),
+            name: name.as_str().into(),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, namespace, name } = self;
+        let object = ObjectRef {
+            kind: kind.to_string(),
+            namespace: namespace.as_deref().map(str::to_owned),
+            name: name.to_string(),
+        };
+        object.fmt(f)
+    }
 }
 
 impl Holdings {
     /// Paths of all files.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Arc<Path>> {
         self.files.keys()
     }
 
     /// A file says this now. What is broken in it keeps what the file said before.
     pub(super) fn set(&mut self, path: &Path, text: Arc<str>, parsed: Parsed) -> Vec<Change> {
-        let mut file = File { text: text.clone(), ..File::default() };
+        let mut file = File::default();
         for Located { value, location, .. } in parsed.objects {
-            let id = id(&value);
+            let (id, value) = self.shared(value);
             if let Some((_, first)) = file.objects.get(&id) {
                 let duplicate = Fault::duplicate(&id.to_string(), first, &location, text.clone());
                 file.faults.push(duplicate);
@@ -53,7 +88,8 @@ impl Holdings {
         }
         // A document that cannot be read may have held any of the objects that are missing now.
         let any_document = parsed.problems.iter().any(|problem| problem.object.is_none());
-        let broken: BTreeSet<_> = parsed.problems.iter().filter_map(|p| p.object.as_ref()).collect();
+        let broken: BTreeSet<Id> =
+            parsed.problems.iter().filter_map(|p| p.object.as_ref().map(Id::from)).collect();
         if let Some(before) = self.files.get(path) {
             for (id, held) in &before.objects {
                 if (any_document || broken.contains(id)) && !file.objects.contains_key(id) {
@@ -67,7 +103,7 @@ impl Holdings {
 
     /// A file cannot be read: what it said before stays.
     pub(super) fn set_unreadable(&mut self, path: &Path, fault: Fault) {
-        self.files.entry(path.to_owned()).or_default().faults = vec![fault];
+        self.files.entry(path.into()).or_default().faults = vec![fault];
     }
 
     /// A file is gone.
@@ -80,22 +116,26 @@ impl Holdings {
             file.into_iter().flat_map(|f| f.objects.keys().cloned()).collect::<BTreeSet<_>>()
         };
         let (before, after) = (of(self.files.get(path)), of(file.as_ref()));
-        let concerned: Vec<ObjectRef> = before.union(&after).cloned().collect();
+        let concerned: Vec<Id> = before.union(&after).cloned().collect();
         let old: Vec<Option<Object>> = concerned.iter().map(|id| self.in_force(id).cloned()).collect();
 
         for id in before.difference(&after) {
             if let Some(holders) = self.holders.get_mut(id) {
-                holders.remove(path);
+                holders.retain(|holder| **holder != *path);
                 if holders.is_empty() {
                     self.holders.remove(id);
                 }
             }
         }
+        let known = self.files.get_key_value(path).map(|(path, _)| path.clone());
+        let shared: Arc<Path> = known.unwrap_or_else(|| path.into());
         for id in after.difference(&before) {
-            self.holders.entry(id.clone()).or_default().insert(path.to_owned());
+            let holders = self.holders.entry(id.clone()).or_default();
+            let at = holders.partition_point(|holder| **holder < *path);
+            holders.insert(at, shared.clone());
         }
         match file {
-            Some(file) => self.files.insert(path.to_owned(), file),
+            Some(file) => self.files.insert(shared, file),
             None => self.files.remove(path),
         };
         for id in &concerned {
@@ -108,25 +148,38 @@ impl Holdings {
         concerned.iter().zip(old).filter_map(|(id, old)| change(old, self.in_force(id))).collect()
     }
 
+    /// The object in words that are shared, with its name.
+    fn shared(&mut self, object: Object) -> (Id, Object) {
+        let object = match object {
+            Object::Pod(pod) => Object::Pod(self.interner.pod(pod)),
+            other => other,
+        };
+        let kind = self.interner.word(&object.kind().into());
+        let id = Id { kind, namespace: object.namespace().cloned(), name: object.name().clone() };
+        (id, object)
+    }
+
     /// The object that counts.
-    fn in_force(&self, id: &ObjectRef) -> Option<&Object> {
+    fn in_force(&self, id: &Id) -> Option<&Object> {
         let holder = self.holders.get(id)?.first()?;
         self.files.get(holder)?.objects.get(id).map(|(object, _)| object)
     }
 
-    /// Everything that is wrong now: what is wrong in each file, then what several files hold.
+    /// Everything that is wrong now: what is wrong in each file, then what several files hold. `text` reads a file again.
     #[must_use]
-    pub(super) fn faults(&self) -> Vec<Fault> {
+    pub(super) fn faults(&self, mut text: impl FnMut(&Path) -> Arc<str>) -> Vec<Fault> {
         let mut faults: Vec<Fault> =
             self.files.values().flat_map(|file| file.faults.iter().cloned()).collect();
         for id in &self.contested {
-            let mut held = self.holders.get(id).into_iter().flatten().filter_map(|path| {
-                let file = self.files.get(path)?;
-                Some((file, &file.objects.get(id)?.1))
-            });
+            let mut held = self
+                .holders
+                .get(id)
+                .into_iter()
+                .flatten()
+                .filter_map(|path| Some((path, &self.files.get(path)?.objects.get(id)?.1)));
             let Some((_, first)) = held.next() else { continue };
             let duplicate =
-                |(file, here): (&File, _)| Fault::duplicate(&id.to_string(), first, here, file.text.clone());
+                |(path, here): (&Arc<Path>, _)| Fault::duplicate(&id.to_string(), first, here, text(path));
             faults.extend(held.map(duplicate));
         }
         faults
@@ -136,14 +189,6 @@ impl Holdings {
     #[must_use]
     pub(super) fn len(&self) -> usize {
         self.holders.len()
-    }
-}
-
-fn id(object: &Object) -> ObjectRef {
-    ObjectRef {
-        kind: object.kind().to_owned(),
-        namespace: object.namespace().map(ToString::to_string),
-        name: object.name().to_string(),
     }
 }
 
@@ -197,7 +242,7 @@ mod tests {
     }
 
     fn faults(holdings: &Holdings) -> Vec<String> {
-        holdings.faults().iter().map(Fault::line).collect()
+        holdings.faults(|_| "".into()).iter().map(Fault::line).collect()
     }
 
     #[test]
@@ -243,7 +288,7 @@ mod tests {
         let good = pod("a", "1") + "---\n" + &pod("b", "1");
         set(&mut holdings, "x.yaml", &good);
         assert_eq!(names(&set(&mut holdings, "x.yaml", "kind: [")), [""; 0]);
-        assert_eq!(holdings.faults().len(), 1);
+        assert_eq!(faults(&holdings).len(), 1);
         let half = pod("a", "2") + "---\nkind: [\n";
         assert_eq!(
             names(&set(&mut holdings, "x.yaml", &half)),
