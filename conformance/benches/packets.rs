@@ -135,6 +135,8 @@ fn contenders(stage: &Stage) -> Result<Contenders, LabError> {
         layouts: vec![
             layout::linear(lab, "judged", USUAL, Established::Judged),
             layout::linear(lab, "accepted", USUAL, Established::Accepted),
+            layout::kube_router(lab, "kube-router", USUAL),
+            layout::calico(lab, "calico", USUAL),
         ],
         steps: layout::steps(lab),
     };

@@ -121,6 +121,8 @@ fn subjects(stage: &Stage) -> Result<Vec<Contender>, LabError> {
         palisade(USUAL, "both-100", 100, Isolated::Both),
         palisade("both sides isolated, 10000 policies", "both-10000", 10_000, Isolated::Both),
         layout::linear(lab, "accepted", 100, Established::Accepted),
+        layout::kube_router(lab, "kube-router", 100),
+        layout::calico(lab, "calico", 100),
     ])
 }
 

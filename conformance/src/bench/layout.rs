@@ -1,6 +1,13 @@
 //! Other people's layouts, rebuilt from what they publish and fed with the same policies. Not their programs: those run
 //! live elsewhere.
 
+mod calico;
+mod kube_router;
+mod pods;
+
+pub use calico::calico;
+pub use kube_router::kube_router;
+
 use super::{
     Contender,
     cluster::{self, Plan},
