@@ -393,4 +393,6 @@ impl Follower {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@ async fn follow(kind: Kind, script: Vec<Answer>, until: &str) -> (Vec<String>, V
     (told, requests)
 }
 
-async fn connection(address: &str) -> Connection {
+pub(super) async fn connection(address: &str) -> Connection {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("palisade-follower-{}-{number}", std::process::id()));
