@@ -38,8 +38,11 @@ const PACKAGES: &[(&str, Proof)] = &[
     ("ipset", Proof::Program("ipset")),
 ];
 
-/// What one test looks at a page in. It says that it was skipped where there is none, so that a mirror without it stops nobody.
-const BROWSER: &str = "chromium";
+/// Programs that something can do without, with what is then missing: a mirror that lacks them stops nobody.
+const OPTIONAL: &[(&str, &str)] = &[
+    ("chromium", "without a browser, whose tests will be skipped"),
+    ("valgrind", "without counts of instructions in benchmarks"),
+];
 
 /// Whether a program of this name is found.
 pub(crate) fn is_command(name: &str) -> bool {
@@ -80,8 +83,9 @@ fn missing() -> Vec<&'static str> {
 pub(super) fn ensure() -> Result<(), SetupError> {
     let packages = missing();
     let is_apt_there = Path::new("/usr/bin/apt-get").exists();
-    let wants_browser = is_apt_there && is_root() && !is_command(BROWSER);
-    if packages.is_empty() && !wants_browser {
+    let can_install = is_apt_there && is_root();
+    let wishes: Vec<_> = OPTIONAL.iter().filter(|(program, _)| can_install && !is_command(program)).collect();
+    if packages.is_empty() && wishes.is_empty() {
         return Ok(());
     }
     let list = packages.join(" ");
@@ -96,11 +100,13 @@ pub(super) fn ensure() -> Result<(), SetupError> {
         update(&list)?;
         install(&packages)?;
     }
-    if wants_browser {
-        println!("installing with apt-get: {BROWSER}");
-        let updated = if packages.is_empty() { update(BROWSER) } else { Ok(()) };
-        if let Err(error) = updated.and_then(|()| install(&[BROWSER])) {
-            println!("going on without a browser, whose tests will be skipped: {error}");
+    let mut is_updated = !packages.is_empty();
+    for (package, without) in wishes {
+        println!("installing with apt-get: {package}");
+        let updated = if is_updated { Ok(()) } else { update(package) };
+        is_updated = true;
+        if let Err(error) = updated.and_then(|()| install(&[package])) {
+            println!("going on {without}: {error}");
         }
     }
     let left = missing();
