@@ -4,6 +4,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use std::{
     error::Error,
     ffi::OsString,
+    io,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -51,4 +52,20 @@ pub(crate) fn alone(arguments: impl Iterator<Item = OsString>) -> Result<(), Box
     let memory = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() << 10;
     println!("{} {memory}", time.as_nanos());
     Ok(())
+}
+
+/// The instructions of a run, all of its threads together, by callgrind; `None` without valgrind.
+pub(crate) fn instructions(arguments: &[String]) -> Result<Option<u64>, Box<dyn Error>> {
+    let mut program = Command::new("valgrind");
+    program.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", env!("CARGO_BIN_EXE_policyctl")]);
+    let output = match program.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        output => output?,
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let count = said.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, count)| count.trim());
+    match count.map(str::parse) {
+        Some(Ok(count)) => Ok(Some(count)),
+        _ => Err(format!("policyctl {} under valgrind: {said}", arguments.join(" ")).into()),
+    }
 }

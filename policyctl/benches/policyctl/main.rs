@@ -98,6 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    instructions(&inputs)?;
     if !arguments.iter().any(|argument| argument == "--small") {
         let paths = folder::write(within.path(), LARGE)?;
         println!("  {LARGE} workloads and policies (median of 3)");
@@ -122,6 +123,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!();
     budgets.iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// Prints how many instructions each verb takes at the two largest usual sizes: on a shared machine they move less than times.
+fn instructions(inputs: &[Paths]) -> Result<(), Box<dyn Error>> {
+    let last = SIZES.len() - 2;
+    println!("  instructions, all threads, by callgrind (millions)");
+    for verb in &VERBS {
+        let mut line = String::new();
+        let mut before = None;
+        for (size, paths) in SIZES.into_iter().zip(inputs).skip(last) {
+            let Some(count) = child::instructions(&(verb.arguments)(paths))? else {
+                println!("    valgrind is not installed: nothing is counted");
+                return Ok(());
+            };
+            let growth = before.map(|before| format!(" x{:.2}", count as f64 / before as f64));
+            line += &format!("  {size}: {:>6}{}", count / 1_000_000, growth.unwrap_or_default());
+            before = Some(count);
+        }
+        println!("    {:<24}{line}", verb.name);
+    }
     Ok(())
 }
 
