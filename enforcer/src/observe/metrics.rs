@@ -13,12 +13,7 @@ use compiler::{
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{
-        counter::Counter,
-        family::Family as Labelled,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, family::Family as Labelled, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use std::{
@@ -26,6 +21,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
+
+/// Upper ends of the buckets of event to kernel, in ms; close together where its budgets lie.
+const BOUNDS: [f64; 18] =
+    [0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0];
 
 /// A direction in which pods are isolated: `ingress`, `egress`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -107,8 +106,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut new = Builder::new();
-        // 0.1 ms to 1.6 s.
-        let latency = Histogram::new(exponential_buckets(0.0001, 2.0, 15));
+        let latency = Histogram::new(BOUNDS.map(|milliseconds| milliseconds / 1000.0));
         let latency = new.seconds(
             "event_to_kernel",
             "From the source's notice of a change to the kernel's acknowledgement",
