@@ -12,6 +12,7 @@ use crate::{
     object::{Namespace, Node, ObjectKey, Pod, Service},
     policy::NetworkPolicy,
 };
+use smallvec::SmallVec;
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// A whole state of the objects that policy is about.
@@ -24,8 +25,8 @@ pub struct Cluster {
     nodes: BTreeMap<Arc<str>, Node>,
     services: BTreeMap<ObjectKey, Service>,
     policies: BTreeMap<ObjectKey, Arc<NetworkPolicy>>,
-    /// The policed pods that hold an address, so that an address is resolved without a walk over every pod.
-    claims: BTreeMap<IpAddr, BTreeMap<ObjectKey, Arc<Pod>>>,
+    /// The policed pods that hold an address, ordered by key, so that an address is resolved without a walk over every pod. Nearly always it is one.
+    claims: BTreeMap<IpAddr, SmallVec<[Arc<Pod>; 1]>>,
 }
 
 impl Cluster {
@@ -67,7 +68,11 @@ impl Cluster {
         let pod = Arc::new(pod);
         if pod.is_policed() {
             for &address in &pod.ips {
-                self.claims.entry(address).or_default().insert(pod.key.clone(), pod.clone());
+                let claimants = self.claims.entry(address).or_default();
+                // A pod may have an address twice.
+                if let Err(place) = claimants.binary_search_by(|other| other.key.cmp(&pod.key)) {
+                    claimants.insert(place, pod.clone());
+                }
             }
         }
         self.pods.insert(pod.key.clone(), pod);
@@ -78,7 +83,7 @@ impl Cluster {
         let Some(pod) = self.pods.remove(key) else { return };
         for address in &pod.ips {
             if let Some(claimants) = self.claims.get_mut(address) {
-                claimants.remove(key);
+                claimants.retain(|pod| pod.key != *key);
                 if claimants.is_empty() {
                     self.claims.remove(address);
                 }
@@ -211,7 +216,7 @@ impl Cluster {
 
     /// The policed pods that hold an address, ordered by key. More than one is a fault of the cluster.
     pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
-        self.claims.get(&address).into_iter().flatten().map(|(_, pod)| pod.as_ref())
+        self.claims.get(&address).into_iter().flatten().map(AsRef::as_ref)
     }
 
     /// Every address that a policed pod holds, in order, each once.
@@ -221,7 +226,7 @@ impl Cluster {
 
     /// Every address that a policed pod holds, in order, each once, with the pods that hold it.
     pub fn claims(&self) -> impl ExactSizeIterator<Item = (IpAddr, impl Iterator<Item = &Pod> + Clone)> {
-        self.claims.iter().map(|(address, pods)| (*address, pods.values().map(AsRef::as_ref)))
+        self.claims.iter().map(|(address, pods)| (*address, pods.iter().map(AsRef::as_ref)))
     }
 }
 
