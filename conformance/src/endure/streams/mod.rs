@@ -164,7 +164,10 @@ impl Streams {
         let leaving = lock(&self.shared.sending).hosts[id].take();
         thread::sleep(EVERY * 3);
         let mut buffer = [0; ROOM];
-        leaving.iter().flat_map(|host| &host.receivers).for_each(|socket| self.shared.read(socket, &mut buffer));
+        leaving
+            .iter()
+            .flat_map(|host| &host.receivers)
+            .for_each(|socket| self.shared.read(socket, &mut buffer));
         drop(leaving);
         lock(&self.shared.receivers).retain(|token, _| (*token >> 8) as usize != id);
     }
