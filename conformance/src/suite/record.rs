@@ -134,7 +134,10 @@ impl Record {
         let error = |path: &Path| ClusterError::io(path.display().to_string());
         let mut all = Vec::new();
         for suite in entries(folder)? {
-            for path in entries(&suite)? {
+            // Benchmarks keep what they print beside them.
+            let records =
+                entries(&suite)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
+            for path in records {
                 let text = fs::read(&path).map_err(error(&path))?;
                 all.push(serde_json::from_slice::<Self>(&text).map_err(|e| error(&path)(e.into()))?);
             }
@@ -203,5 +206,11 @@ mod tests {
         assert!(found(folder).eq([(Engine::Palisade, 2.0), (Engine::None, 1.0)]));
         record("v2", Engine::KubeRouter, 3.0).keep(folder).unwrap();
         assert!(found(folder).eq([(Engine::KubeRouter, 3.0)]));
+    }
+
+    #[test]
+    fn all_that_are_kept_in_this_repository_can_be_read() {
+        let all = Record::all(Path::new(crate::suite::RESULTS)).unwrap();
+        assert!(all.len() > 5, "{} runs, beside what benchmarks keep", all.len());
     }
 }
