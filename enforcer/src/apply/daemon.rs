@@ -1,10 +1,12 @@
 //! The loop: inputs in, commits out, until it is told to stop.
 
+mod answers;
+
 use super::{
     batch::{Batch, Seen, Unfinished},
     check::{PartReader, Step},
     engine::{Engine, Outcome},
-    input::{Input, Question},
+    input::Input,
     limited::Limited,
     schedule::{Due, Schedule},
     telling::Telling,
@@ -16,11 +18,11 @@ use crate::{
         flags::FlagKeeper,
         tracker::{Tracker, Update},
     },
-    observe::{kernel::readback, metrics::Metrics, programs::programs},
-    report::{self, Reporter, State, Status},
+    observe::metrics::Metrics,
+    report::{self, Reporter, State},
     state::Keeper,
 };
-use compiler::{Compiler, Event, program_direction};
+use compiler::{Compiler, Event};
 use policy_model::{
     cluster::{Change, Cluster},
     object::ObjectKey,
@@ -451,23 +453,6 @@ impl<B: Backend> Daemon<B> {
         self.telling.refused(self.engine.quarantined_pods(), self.engine.compiler());
     }
 
-    fn status(&mut self) -> Status {
-        let stats = self.engine.compiler().stats();
-        let counters = self.engine.backend().counters();
-        Status {
-            revision: self.engine.revision(),
-            pods: stats.local_pods,
-            isolated: self.engine.compiler().judged(),
-            programs: stats.programs,
-            nodes: self.cluster.nodes().count(),
-            dropped: counters.ok().map(|counters| {
-                let fixed = counters.iter().filter(|((_, name), _)| program_direction(name).is_none());
-                fixed.map(|(_, counter)| counter.packets).sum()
-            }),
-            ..self.telling.status()
-        }
-    }
-
     /// Two live pods with one address are a fault of the cluster; until it is mended the stricter of both holds.
     fn report_conflicts(&mut self) {
         let conflicts = self.engine.compiler().conflicts();
@@ -490,31 +475,5 @@ impl<B: Backend> Daemon<B> {
             info!(bridge, "the sysctls are off, so the bridge's own nf_call flags are set");
         }
         Ok(())
-    }
-
-    fn answer(&mut self, question: Question) {
-        // Whoever asked may have gone away; that is no fault.
-        match question {
-            Question::Programs(answer) => {
-                let _ = answer.send(programs(self.engine.compiler(), self.engine.revision()));
-            }
-            Question::Kernel(answer) => {
-                let _ = answer.send(readback(&mut self.engine).map(Box::new));
-            }
-            Question::Verdict(flow, answer) => {
-                let _ = answer.send(self.cluster.verdict(&flow));
-            }
-            Question::Counters(answer) => {
-                let counters = self.engine.backend().counters();
-                let _ = answer.send(counters.inspect_err(|error| warn!(%error, "no counters")).ok());
-            }
-            Question::PodRanges(answer) => {
-                let node = self.cluster.node(&self.tracker.config().node);
-                let _ = answer.send(node.map(|node| node.pod_cidrs.clone()).unwrap_or_default());
-            }
-            Question::Status(answer) => {
-                let _ = answer.send(self.status());
-            }
-        }
     }
 }
