@@ -35,8 +35,12 @@ impl Compiler {
     /// Makes the sets of local pods larger once they are full: the tables are made anew, in one transaction. They never become
     /// smaller, so that pods that come and go do not cost that again and again.
     fn make_room(&mut self) {
-        let tables = self.desired.ruleset().tables.values();
-        let sized = tables.flat_map(|table| table.sets.values()).filter(|set| set.spec.size.is_some());
+        // The fixed part has all sets that have a size; of others there may be thousands, which no commit shall walk.
+        let held = &self.desired.ruleset().tables;
+        let sized = self.skeleton.tables.iter().flat_map(|(family, table)| {
+            let sized = table.sets.iter().filter(|(_, set)| set.spec.size.is_some());
+            sized.filter_map(move |(name, _)| held.get(family)?.sets.get(name))
+        });
         let needed = sized.map(|set| set.elements.len()).max().unwrap_or_default();
         let mut room = self.config.room;
         while needed > room as usize {
