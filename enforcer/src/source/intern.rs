@@ -8,7 +8,7 @@ const FEW: usize = 1024;
 
 /// The words in use. One that nobody else holds goes in the next sweep.
 #[derive(Debug)]
-pub(in crate::source) struct Interner {
+pub(super) struct Interner {
     words: HashSet<Arc<str>>,
     sweep_at: usize,
 }
@@ -21,7 +21,7 @@ impl Default for Interner {
 
 impl Interner {
     /// The same pod made of shared words. Its own name is nobody else's.
-    pub(in crate::source) fn pod(&mut self, pod: Pod) -> Pod {
+    pub(super) fn pod(&mut self, pod: Pod) -> Pod {
         let labels = pod.labels.iter().map(|(key, value)| (self.word(key), self.word(value))).collect();
         let owner =
             pod.owner.map(|owner| Owner { kind: self.word(&owner.kind), name: self.word(&owner.name) });
@@ -32,7 +32,7 @@ impl Interner {
     }
 
     /// The same word, shared.
-    pub(in crate::source) fn word(&mut self, word: &Arc<str>) -> Arc<str> {
+    pub(super) fn word(&mut self, word: &Arc<str>) -> Arc<str> {
         if let Some(known) = self.words.get(word) {
             return known.clone();
         }
