@@ -28,7 +28,7 @@ use enforcer::{
 };
 use nix::unistd::Pid;
 use node::{budget, cpu, fresh_kernel, percentile, real_time};
-use observed::Observed;
+use observed::observed;
 use policy_model::cluster::Change;
 use std::{
     collections::HashMap,
@@ -102,7 +102,7 @@ fn run() -> Result<(), String> {
     let clock = Arc::new(Mutex::new(Clock::default()));
     let own = clock.clone();
     let taken = move |delta: &Delta| own.lock().unwrap_or_else(PoisonError::into_inner).taken(delta);
-    let watched = Observed { kernel: fresh_kernel()?, taken };
+    let watched = observed(fresh_kernel()?, taken);
     let tracker = Tracker::new(Settings::new(NODE));
     let mut daemon =
         Daemon::new(watched, tracker, Facts::default(), changes(&SIZE), Arc::new(Metrics::new()));

@@ -6,22 +6,22 @@ use compiler::{
     Compiler,
     config::Config,
     delta::{Delta, Op},
-    ir::{Family, Key, Name, Ruleset, Set, Verdict},
+    ir::{Family, Key, Ruleset, Set, Verdict},
 };
 use enforcer::{
     apply::{Engine, Outcome},
     nft::{
-        Backend, Commit, Counter, Dump, Error, Foreign, Object, Refusal, Tracked, Tuple,
+        Backend, Error, Foreign, Object, Refusal, Tracked, Tuple,
         fake::{Fake, Fault},
     },
 };
 use nix::errno::Errno;
 use policy_model::cluster::Change;
 use std::{
-    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, Mutex},
 };
+use support::committing::Committing;
 
 fn pod(name: &str, address: &str) -> String {
     support::pod(name, name, address)
@@ -200,17 +200,10 @@ fn conntrack_forgets_the_addresses_of_pods_that_are_gone_or_others_and_no_more()
     );
 }
 
-/// A kernel that refuses one kind of object for as long as it is told to.
-#[derive(Clone)]
-struct Choosy {
-    fake: Fake,
-    /// Sets whose names end like this are refused.
-    refused: Arc<Mutex<Option<&'static str>>>,
-}
-
-impl Backend for Choosy {
-    fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
-        let refused = *self.refused.lock().expect("the lock");
+/// A kernel that refuses sets whose names end like this, for as long as it is told to.
+fn choosy(fake: Fake, refused: Arc<Mutex<Option<&'static str>>>) -> impl Backend {
+    Committing::new(fake, move |fake: &mut Fake, delta: &Delta, generation| {
+        let refused = *refused.lock().expect("the lock");
         let is_refused = |(op, what): (usize, &Op)| match what {
             Op::AddSet { family, name, .. } if refused.is_some_and(|end| name.ends_with(end)) => {
                 Some(Refusal {
@@ -223,28 +216,8 @@ impl Backend for Choosy {
             _ => None,
         };
         let refusals: Vec<_> = delta.ops.iter().enumerate().filter_map(is_refused).collect();
-        if refusals.is_empty() { self.fake.commit(delta, generation) } else { Err(Error::Refused(refusals)) }
-    }
-
-    fn dump(&mut self) -> Result<Dump, Error> {
-        self.fake.dump()
-    }
-
-    fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error> {
-        self.fake.counters()
-    }
-
-    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
-        self.fake.forget_addresses(addresses)
-    }
-
-    fn forget_flows(
-        &mut self,
-        addresses: &BTreeSet<IpAddr>,
-        chosen: &dyn Fn(&Tracked) -> bool,
-    ) -> Result<usize, Error> {
-        self.fake.forget_flows(addresses, chosen)
-    }
+        if refusals.is_empty() { fake.commit(delta, generation) } else { Err(Error::Refused(refusals)) }
+    })
 }
 
 fn verdict_of(ruleset: &Ruleset, map: &str, last: u8) -> Verdict {
@@ -257,7 +230,7 @@ fn verdict_of(ruleset: &Ruleset, map: &str, last: u8) -> Verdict {
 fn an_object_that_is_refused_denies_its_pods_and_nobody_else_until_it_is_taken() {
     let refused = Arc::new(Mutex::new(None));
     let fake = Fake::new();
-    let mut engine = engine(Choosy { fake: fake.clone(), refused: refused.clone() }, &shop());
+    let mut engine = engine(choosy(fake.clone(), refused.clone()), &shop());
     engine.start().unwrap();
 
     // A third isolated pod, and the kernel takes no new exact sets.
@@ -289,7 +262,7 @@ fn an_object_that_is_refused_denies_its_pods_and_nobody_else_until_it_is_taken()
 fn a_refusal_of_the_fixed_part_leaves_the_kernel_as_it_was() {
     let refused = Arc::new(Mutex::new(Some("nodes4")));
     let fake = Fake::new();
-    let mut engine = engine(Choosy { fake: fake.clone(), refused: refused.clone() }, &shop());
+    let mut engine = engine(choosy(fake.clone(), refused.clone()), &shop());
     let error = engine.start().unwrap_err();
     assert!(error.to_string().contains("set nodes4 of inet palisade"), "{error}");
     assert_eq!(fake.ruleset(), Ruleset::default());

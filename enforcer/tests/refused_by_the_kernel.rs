@@ -11,33 +11,25 @@ use compiler::{
 };
 use enforcer::{
     apply::{Engine, Outcome},
-    nft::{Backend, Commit, Counter, Dump, Error, Kernel, Tracked},
+    nft::{Backend, Error, Kernel},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
-use support::Node;
+use support::{Node, committing::Committing};
 
 fn pod(name: &str, address: &str) -> String {
     support::pod(name, name, address)
 }
 
-/// The kernel, and who gets in its way.
-struct Contested {
-    kernel: Kernel,
+/// The kernel, and somebody who gets in its way for as long as it `stands`.
+fn contested(
     node: Arc<Node>,
-    /// Whether somebody does.
     stands: Arc<AtomicBool>,
     refusals: Arc<AtomicUsize>,
-}
-
-impl Backend for Contested {
-    fn commit(&mut self, delta: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
+) -> Result<impl Backend, Error> {
+    let commit = move |kernel: &mut Kernel, delta: &Delta, generation| {
         let taken: Vec<&Name> = delta
             .ops
             .iter()
@@ -46,45 +38,26 @@ impl Backend for Contested {
                 _ => None,
             })
             .collect();
-        if taken.is_empty() || !self.stands.load(Ordering::SeqCst) {
-            return self.kernel.commit(delta, generation);
+        if taken.is_empty() || !stands.load(Ordering::SeqCst) {
+            return kernel.commit(delta, generation);
         }
         for name in &taken {
-            self.node.nft(&format!("add set inet palisade {name} {{ type ether_addr ; }}"));
+            node.nft(&format!("add set inet palisade {name} {{ type ether_addr ; }}"));
         }
         // Of no generation: what was read before is not what is there now.
-        let answer = self.kernel.commit(delta, None);
+        let answer = kernel.commit(delta, None);
         for name in &taken {
-            self.node.nft(&format!("delete set inet palisade {name}"));
+            node.nft(&format!("delete set inet palisade {name}"));
         }
-        if let Err(Error::Refused(refusals)) = &answer {
-            self.refusals.fetch_add(refusals.len(), Ordering::SeqCst);
+        if let Err(Error::Refused(found)) = &answer {
+            refusals.fetch_add(found.len(), Ordering::SeqCst);
         }
         answer
-    }
-
-    fn dump(&mut self) -> Result<Dump, Error> {
-        self.kernel.dump()
-    }
-
-    fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error> {
-        self.kernel.counters()
-    }
-
-    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
-        self.kernel.forget_addresses(addresses)
-    }
-
-    fn forget_flows(
-        &mut self,
-        addresses: &BTreeSet<IpAddr>,
-        chosen: &dyn Fn(&Tracked) -> bool,
-    ) -> Result<usize, Error> {
-        self.kernel.forget_flows(addresses, chosen)
-    }
+    };
+    Ok(Committing::new(Kernel::open()?, commit))
 }
 
-fn feed(engine: &mut Engine<Contested>, text: &str) {
+fn feed(engine: &mut Engine<impl Backend>, text: &str) {
     support::changes(text).into_iter().for_each(|change| engine.apply(change.into()));
 }
 
@@ -103,9 +76,7 @@ fn leads_to(node: &Node, address: &str) -> String {
 fn its_pods_are_denied_and_nobody_else_until_the_kernel_takes_it() {
     let node = Arc::new(Node::new("contested"));
     let (stands, refusals): (Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
-    let kernel = Kernel::open().expect("netlink");
-    let backend =
-        Contested { kernel, node: node.clone(), stands: stands.clone(), refusals: refusals.clone() };
+    let backend = contested(node.clone(), stands.clone(), refusals.clone()).expect("netlink");
     let mut engine = Engine::new(backend, Compiler::new(Config::new("w1", "cni0")));
     feed(&mut engine, &(pod("front", "10.244.1.2") + &pod("api", "10.244.1.3") + &pod("db", "10.244.1.4")));
     feed(&mut engine, &support::policy("db", "api"));

@@ -22,7 +22,7 @@ use enforcer::{
     observe::metrics::Metrics,
 };
 use nix::sched::{CloneFlags, unshare};
-use observed::Observed;
+use observed::observed;
 use owner::{OWNERS, Owner};
 use policy_model::cluster::Change;
 use std::{
@@ -77,7 +77,7 @@ fn run(owner: &'static Owner) -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("make a network namespace: {error}"))?;
     let kernel = Kernel::open().map_err(|error| error.to_string())?;
     let (acknowledged, commits) = channel();
-    let watching = Observed { kernel, taken: victim::acknowledgements(acknowledged) };
+    let watching = observed(kernel, victim::acknowledgements(acknowledged));
     let objects = changes(&SIZE).into_iter().chain(victim::objects()).chain(owner::pods()).collect();
     let tracker = Tracker::new(Settings::new(NODE));
     let mut daemon = Daemon::new(watching, tracker, Facts::default(), objects, Arc::new(Metrics::new()));

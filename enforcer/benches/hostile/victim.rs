@@ -51,7 +51,7 @@ pub(crate) fn change(n: usize) -> Change {
     pod("there", PEER, "node-7", n.is_multiple_of(2))
 }
 
-/// Tells the moments of transactions that are about the peer; for [`Observed`](super::observed::Observed).
+/// Tells the moments of transactions that are about the peer; for [`observed`](super::observed()).
 pub(crate) fn acknowledgements(to: Sender<Instant>) -> impl FnMut(&Delta) + Send {
     let peer = Key::address(PEER.into());
     move |delta| {

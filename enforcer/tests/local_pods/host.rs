@@ -1,6 +1,6 @@
 //! A network namespace with a pod bridge and veths, CNI's files in a folder, and the daemon's loop on the real kernel.
 
-use super::observed::Observed;
+use super::observed::observed;
 use compiler::{delta::Delta, ir::Family};
 use enforcer::{
     apply::{Daemon, Input},
@@ -125,7 +125,7 @@ impl Host {
             // The test may have ended.
             let _ = sender.send(Instant::now());
         };
-        let backend = Observed { kernel: Kernel::open().expect("nftables"), taken: taken_now };
+        let backend = observed(Kernel::open().expect("nftables"), taken_now);
         let mut daemon =
             Daemon::new(backend, Tracker::new(Settings::new("w1")), facts, changes, Arc::new(Metrics::new()));
         daemon.start().expect("the first revision");

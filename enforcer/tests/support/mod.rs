@@ -1,6 +1,8 @@
 //! A network namespace with an empty pod bridge, a folder of manifests, and the real `policyd` in them.
 #![expect(unreachable_pub, dead_code, reason = "several test programs share it, and none uses all of it")]
 
+pub mod committing;
+
 use nix::{
     sched::{CloneFlags, unshare},
     sys::signal::{Signal, kill},
