@@ -19,7 +19,7 @@ pub(super) struct Attempts {
     what: &'static str,
     metrics: Arc<Metrics>,
     backoff: Backoff,
-    said: Option<String>,
+    said: Option<Fault>,
 }
 
 impl Attempts {
@@ -38,11 +38,10 @@ impl Attempts {
     /// It is not. `help` is what to do where the fault's own words are not enough. Gives how long to wait.
     pub(super) fn failed(&mut self, fault: &Fault, help: Option<String>) -> Duration {
         self.metrics.count_report_failure(self.resource);
-        let text = fault.to_string();
-        if self.said.as_ref() != Some(&text) {
+        if !self.said.as_ref().is_some_and(|said| fault.is_no_news_after(said)) {
             let help = help.unwrap_or_else(|| fault.help());
-            warn!(help, "{} cannot be written, policies are enforced all the same: {text}", self.what);
-            self.said = Some(text);
+            warn!(help, "{} cannot be written, policies are enforced all the same: {fault}", self.what);
+            self.said = Some(fault.clone());
         }
         match fault {
             Fault::Forbidden { .. } => FORBIDDEN,

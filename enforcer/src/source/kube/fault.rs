@@ -101,6 +101,15 @@ impl Fault {
         matches!(self, Self::Refused { code: 400 | 422, .. } | Self::Silent { .. })
     }
 
+    /// Who was told of the other need not be told of this one. Of an API server that is away each attempt says something
+    /// else: its connection is reset, then refused, then there is no route.
+    pub(crate) fn is_no_news_after(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unreachable(_), Self::Unreachable(_)) => true,
+            _ => self.to_string() == other.to_string(),
+        }
+    }
+
     /// How long the API server wants to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -145,7 +145,7 @@ struct Merge {
     known: Known,
     problems: BTreeMap<Kind, usize>,
     /// What does not work now.
-    troubles: BTreeMap<Kind, String>,
+    troubles: BTreeMap<Kind, Fault>,
 }
 
 impl Merge {
@@ -193,12 +193,11 @@ impl Merge {
     fn report(&mut self, news: &News, metrics: &Metrics, reporter: &Reporter) {
         match news {
             News::Trouble(kind, fault) => {
-                let text = fault.to_string();
-                let is_new = !self.troubles.values().any(|known| *known == text);
-                self.troubles.insert(*kind, text);
+                let is_new = !self.troubles.values().any(|known| fault.is_no_news_after(known));
+                self.troubles.insert(*kind, fault.clone());
                 let help = fault.help();
                 if !matches!(fault, Fault::Expired(_)) {
-                    reporter.trouble(kind.resource(), self.troubles.get(kind).map(String::as_str));
+                    reporter.trouble(kind.resource(), Some(&fault.to_string()));
                 }
                 match fault {
                     // It happens after every longer absence.
