@@ -36,6 +36,9 @@ pub enum ImageError {
         /// What the loader says.
         why: String,
     },
+    /// The program of an image could not be built, or not so that another machine would build the same.
+    #[error("{0}")]
+    Build(String),
     /// There is no name for this machine's processor in images.
     #[error("images have no name for the architecture {0}")]
     Architecture(&'static str),

@@ -2,7 +2,7 @@
 
 use crate::workspace::{Workspace, WorkspaceError, cargo};
 use conformance::{
-    image::{Image, ImageError},
+    image::{self, Image, ImageError},
     sbom::{self, SbomError},
 };
 use std::{
@@ -27,22 +27,16 @@ pub(crate) enum ImageCommandError {
     Image(#[from] ImageError),
     #[error(transparent)]
     Sbom(#[from] SbomError),
-    #[error("cannot start cargo: {0}")]
-    Cargo(#[source] io::Error),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
 }
 
-/// Builds and packs, and says what is in it; `false` when cargo has said why it cannot build.
-pub(crate) fn run(options: &Options) -> Result<bool, ImageCommandError> {
+/// Builds and packs, and says what is in it.
+pub(crate) fn run(options: &Options) -> Result<(), ImageCommandError> {
     let workspace = Workspace::read()?;
-    let build = ["build", "--release", "--package", "enforcer"];
-    let status = cargo().args(build).current_dir(&workspace.workspace_root).status();
-    if !status.map_err(ImageCommandError::Cargo)?.success() {
-        return Ok(false);
-    }
     let version = env!("CARGO_PKG_VERSION");
-    let program = workspace.target_directory.join("release/policyd");
+    let target = workspace.target_directory.join("image/build");
+    let program = image::build(cargo, &workspace.workspace_root, "enforcer", "policyd", &target)?;
     let output = match &options.output {
         Some(path) => path.clone(),
         None => workspace.target_directory.join(format!("image/policyd-{version}.tar")),
@@ -62,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, ImageCommandError> {
     println!("sbom     {} (CycloneDX)", bill.display());
     println!("size     {} bytes, compressed; policyd alone has {size}", written.size);
     println!("on a node: ctr --namespace k8s.io images import {}", output.display());
-    Ok(true)
+    Ok(())
 }
 
 fn file(path: &Path) -> impl FnOnce(io::Error) -> ImageCommandError {

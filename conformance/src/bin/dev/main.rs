@@ -129,7 +129,8 @@ fn run(command: Command) -> Result<bool, DevError> {
         }
         Command::Image(options) => {
             setup::packages()?;
-            Ok(image::run(&options)?)
+            image::run(&options)?;
+            Ok(true)
         }
         Command::Conformance(options) => {
             setup::packages()?;
