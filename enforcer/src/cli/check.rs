@@ -1,10 +1,13 @@
 //! `policyd check`: whether policy would hold on this host, one line a fact.
 
-use super::{CheckOptions, Failure, OutputFormat};
+use super::{CheckOptions, Failure, OutputFormat, runtime};
 use crate::{
     fitness::{self, Fact, Finding, Host, Mark},
     nft,
-    source::kube::{Connection, Credentials, server},
+    source::{
+        cri::Watched,
+        kube::{Connection, Credentials, server},
+    },
 };
 use compiler::config::Guards;
 use ipnet::IpNet;
@@ -19,8 +22,10 @@ const NAME: usize = 18;
 pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
     let mut findings = fitness::kernel_findings(&nft::probe());
     let (api, spec) = ask(options)?;
-    let host = Host::read(options.host.fitness(Guards::ALL), spec)
-        .map_err(|e| Failure::failed(format!("cannot read this host's links: {e}"), ""))?;
+    let unread = |e| Failure::failed(format!("cannot read this host's links: {e}"), "");
+    let runtime = runtime::look(&options.host).map_err(unread)?.map(|(state, _)| Watched::seen(state));
+    let settings = fitness::Settings { runtime, ..options.host.fitness(Guards::ALL) };
+    let host = Host::read(settings, spec).map_err(unread)?;
     findings.extend(host.findings());
     findings.extend(api);
     let printed = match options.output {

@@ -1,9 +1,9 @@
 //! `policyd run --dry-run`: what would be in force, and what would change.
 
-use super::{Failure, RunOptions, run};
+use super::{Failure, RunOptions, run, runtime};
 use crate::{
     nft::{Backend, Kernel},
-    node::{facts::Facts, tracker::Tracker, watch},
+    node::{facts::Facts, tracker::Tracker},
 };
 use compiler::{
     Compiler,
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 /// Prints to standard output; the comments between are comments of nft too, so that the first part loads with `nft -f`.
 pub(super) fn run(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
-    let facts = watch::read_once(&options.host.cni_folders()).unwrap_or_else(|error| {
+    let facts = runtime::read_host(&options.host).unwrap_or_else(|error| {
         warn!(%error, "this host's links cannot be read");
         Facts::default()
     });

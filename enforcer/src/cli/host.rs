@@ -3,6 +3,7 @@
 use super::{
     Failure, RunOptions, preflight,
     run::{cannot, flags, no_flags, settings},
+    runtime::Asked,
     signals::Signals,
 };
 use crate::{
@@ -73,7 +74,9 @@ impl Host {
             }
             hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok()
         };
-        let facts = watch::follow(&options.host.cni_folders(), report)
+        let asked = Asked::prepare(&options.host).map_err(|e| cannot("ask the container runtime", &e))?;
+        let sandboxes = asked.as_ref().map(|asked| asked.sandboxes.clone());
+        let facts = watch::follow(&options.host.cni_folders(), sandboxes, report)
             .map_err(|e| cannot("follow this host's links", &e))?;
         let bridge_family = preflight::require(&nft::probe(), &facts)?;
         if !bridge_family {
@@ -95,7 +98,15 @@ impl Host {
         let reader = PartReader::start(second, sender.clone()).map_err(|e| cannot("start a thread", &e))?;
         let flags = flags(options)?;
         let ground = Ground { kernel, reader, tracker, facts, flags, metrics: metrics.clone() };
-        let fitness = options.host.fitness((&options.guards).into());
+        let watched = asked.as_ref().map(|asked| asked.watched.clone());
+        let fitness =
+            fitness::Settings { runtime: watched, ..options.host.fitness((&options.guards).into()) };
+        if let Some(asked) = asked {
+            let nudge = nudge.clone();
+            // Without a watch nobody waits for it.
+            let changed = move || _ = nudge.send(Nudge::Host);
+            asked.follow(changed).map_err(|e| cannot("start a thread", &e))?;
+        }
         Ok((Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges }, ground))
     }
 

@@ -11,6 +11,7 @@ mod limits;
 mod logging;
 mod preflight;
 mod run;
+mod runtime;
 mod signals;
 mod takeover;
 
@@ -21,6 +22,7 @@ use limits::LimitOptions;
 use crate::{
     fitness,
     node::{cni_conf, watch::CniFolders},
+    source::cri::RuntimeSocket,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compiler::config::{Established, Guards, UnknownPods};
@@ -241,6 +243,10 @@ struct HostOptions {
     /// Where flanneld writes its ranges
     #[arg(long, value_name = "FILE", default_value = crate::node::watch::SUBNET_FILE)]
     subnet_file: PathBuf,
+    /// Ask the container runtime too (CRI) for pods that CNI's results do not name: auto tries the sockets of kubeadm, k3s,
+    /// RKE2, k0s, MicroK8s and CRI-O. Who may use that socket is root on the node [default: it is not asked]
+    #[arg(long, value_name = "auto|PATH")]
+    cri_socket: Option<RuntimeSocket>,
 }
 
 impl HostOptions {
@@ -265,6 +271,7 @@ impl HostOptions {
             folders: self.cni_folders(),
             conf_dirs: self.conf_dirs(),
             guards,
+            runtime: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `policyd run`.
 
-use super::{Failure, LogFormat, RunOptions, api, dry_run, host::Host, preflight};
+use super::{Failure, LogFormat, RunOptions, api, dry_run, host::Host, preflight, runtime};
 use crate::{
     apply::{Daemon, Outcome},
     folder_watch::FolderWatch,
@@ -8,7 +8,6 @@ use crate::{
     node::{
         flags::FlagKeeper,
         tracker::{Settings, Tracker},
-        watch,
     },
     observe::metrics::Metrics,
     report::Reporter,
@@ -98,8 +97,7 @@ pub(super) fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failure {
 }
 
 pub(super) fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
-    let facts =
-        watch::read_once(&options.host.cni_folders()).map_err(|e| cannot("read this host's links", &e))?;
+    let facts = runtime::read_host(&options.host).map_err(|e| cannot("read this host's links", &e))?;
     let bridge_family = preflight::require(&nft::probe(), &facts)?;
     let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
     let tracker = Tracker::new(settings(options, bridge_family));

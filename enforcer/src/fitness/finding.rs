@@ -42,6 +42,7 @@ pub enum Fact {
     Overlay,
     PortGuards,
     Inotify,
+    ContainerRuntime,
     ApiServer,
 }
 
@@ -63,6 +64,7 @@ impl Fact {
             Self::Overlay => "overlay",
             Self::PortGuards => "port guards",
             Self::Inotify => "inotify",
+            Self::ContainerRuntime => "runtime",
             Self::ApiServer => "API server",
         }
     }
@@ -84,6 +86,7 @@ impl Fact {
             Self::Overlay => "overlay",
             Self::PortGuards => "port_guards",
             Self::Inotify => "inotify",
+            Self::ContainerRuntime => "container_runtime",
             Self::ApiServer => "api_server",
         }
     }
@@ -105,6 +108,7 @@ impl Fact {
             Self::Overlay => "Overlay",
             Self::PortGuards => "PortGuards",
             Self::Inotify => "InotifyLimits",
+            Self::ContainerRuntime => "ContainerRuntime",
             Self::ApiServer => "APIServer",
         }
     }

@@ -9,6 +9,7 @@ mod masquerade;
 mod neighbours;
 mod overlay;
 mod ranges;
+mod runtime;
 pub mod watch;
 
 pub use finding::{Fact, Finding, Mark};
@@ -24,6 +25,7 @@ use crate::{
         subnet::{Subnet, SubnetError},
         watch::{self as host, CniFolders},
     },
+    source::cri::Watched,
 };
 use compiler::config::Guards;
 use ipnet::IpNet;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub conf_dirs: Vec<PathBuf>,
     /// Which guards are on.
     pub guards: Guards,
+    /// The container runtime, if it is asked.
+    pub runtime: Option<Watched>,
 }
 
 /// All that the findings follow from, read once.
@@ -108,7 +112,7 @@ impl Host {
     /// What can change while policyd runs, in the order in which it is printed.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        vec![
+        let mut findings = vec![
             bridging::bridged_traffic(self),
             bridging::pod_bridge(self),
             ranges::pod_ranges(self),
@@ -119,11 +123,14 @@ impl Host {
             overlay::overlay(self),
             bridging::port_guards(self),
             files::inotify(self),
-        ]
+        ];
+        let runtime = self.settings.runtime.as_ref().and_then(Watched::state);
+        findings.extend(runtime.map(|state| runtime::runtime(&state)));
+        findings
     }
 }
 
 /// Addresses of pods that CNI's files know, dead or alive: they tell the pods' bridge.
 fn pod_addresses(facts: &Facts) -> Vec<IpAddr> {
-    facts.attachments.iter().flat_map(|attachment| attachment.addresses.iter().copied()).collect()
+    facts.claims().into_iter().flat_map(|claim| claim.addresses.iter().copied()).collect()
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// The name that a pod's own interface has in every runtime; other interfaces (Multus) are not the pod's addresses.
-const POD_INTERFACE: &str = "eth0";
+pub(crate) const POD_INTERFACE: &str = "eth0";
 
 /// Why a result file could not be read. An empty file is one that is being written, or was when the power went.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum CniError {
     NoInterface(String),
 }
 
-/// A pod's network as a result file claims it.
+/// A pod's network as a result file claims it, or the container runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
     /// `containerId`: the sandbox.
@@ -61,9 +61,10 @@ struct CacheFile {
     result: Option<CniResult>,
 }
 
+/// What CNI ADD has given back, from 0.3.0 on: interfaces and addresses.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CniResult {
+pub(crate) struct CniResult {
     cni_version: Option<String>,
     #[serde(default)]
     interfaces: Vec<Interface>,
@@ -103,22 +104,38 @@ pub fn parse(text: &[u8]) -> Result<Option<Attachment>, CniError> {
         return Err(CniError::Nameless);
     };
 
-    let inside = |i: &Interface| !i.sandbox.is_empty() && i.name == POD_INTERFACE;
-    let Some(own) = result.interfaces.iter().position(inside) else {
-        return Err(CniError::NoInterface(result.cni_version.unwrap_or_else(|| "absent".into())));
-    };
-    let mac = read_mac(&result.interfaces[own])?;
-    let addresses = result.ips.iter().filter(|ip| ip.interface.is_none_or(|i| i == own));
-    let addresses = addresses.map(|ip| ip.address.addr()).collect();
-    let host = result.interfaces.iter().filter(|i| i.sandbox.is_empty());
-    let host = host.map(|i| Ok((i.name.clone(), read_mac(i)?))).collect::<Result<_, CniError>>()?;
-    Ok(Some(Attachment { container, pod: ObjectKey::new(namespace, name), mac, addresses, host }))
+    result.attachment(container, ObjectKey::new(namespace, name)).map(Some)
 }
 
-fn read_mac(interface: &Interface) -> Result<[u8; 6], CniError> {
-    let wrong = || CniError::Mac { interface: interface.name.clone(), mac: interface.mac.clone() };
-    let bytes: Vec<u8> = interface
-        .mac
+impl CniResult {
+    /// The network of a pod's sandbox, as this result has it.
+    ///
+    /// # Errors
+    /// It names no interface of the pod, or a hardware address that is none.
+    pub(crate) fn attachment(self, container: Arc<str>, pod: ObjectKey) -> Result<Attachment, CniError> {
+        let inside = |i: &Interface| !i.sandbox.is_empty() && i.name == POD_INTERFACE;
+        let Some(own) = self.interfaces.iter().position(inside) else {
+            return Err(CniError::NoInterface(self.cni_version.unwrap_or_else(|| "absent".into())));
+        };
+        let mac = self.interfaces[own].mac()?;
+        let addresses = self.ips.iter().filter(|ip| ip.interface.is_none_or(|i| i == own));
+        let addresses = addresses.map(|ip| ip.address.addr()).collect();
+        let host = self.interfaces.iter().filter(|i| i.sandbox.is_empty());
+        let host = host.map(|i| Ok((i.name.clone(), i.mac()?))).collect::<Result<_, CniError>>()?;
+        Ok(Attachment { container, pod, mac, addresses, host })
+    }
+}
+
+impl Interface {
+    fn mac(&self) -> Result<[u8; 6], CniError> {
+        read_mac(&self.name, &self.mac)
+    }
+}
+
+/// A hardware address as CNI writes it: `02:00:0a:f4:01:02`.
+pub(crate) fn read_mac(interface: &str, mac: &str) -> Result<[u8; 6], CniError> {
+    let wrong = || CniError::Mac { interface: interface.into(), mac: mac.into() };
+    let bytes: Vec<u8> = mac
         .split(':')
         .map(|part| u8::from_str_radix(part, 16))
         .collect::<Result<_, _>>()

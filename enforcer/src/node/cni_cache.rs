@@ -7,6 +7,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tracing::{debug, warn};
 
@@ -34,6 +35,11 @@ impl CniCache {
     #[must_use]
     pub(super) fn attachments(&self) -> Vec<Attachment> {
         self.files.values().filter_map(|(_, attachment)| attachment.clone()).collect()
+    }
+
+    /// The sandboxes that files name.
+    pub(super) fn containers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.files.values().filter_map(|(_, attachment)| attachment.as_ref().map(|claim| &claim.container))
     }
 
     /// Reads what has changed. A folder that is not there has no files; one that cannot be read keeps what was read.

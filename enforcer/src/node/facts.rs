@@ -7,7 +7,7 @@ use super::{
 };
 use ipnet::{IpNet, Ipv4Net};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -33,6 +33,9 @@ pub struct Facts {
     pub netfilter: Option<BridgeNetfilter>,
     /// What libcni's result files claim, in the order of their names.
     pub attachments: Vec<Attachment>,
+    /// What the container runtime says of sandboxes that are ready; empty where it is not asked. Files outdo it: see
+    /// [`Self::claims`].
+    pub sandboxes: Vec<Attachment>,
     /// host-local's leases: address and sandbox.
     pub leased: Vec<(IpAddr, Arc<str>)>,
     /// Addresses whose lease was deleted while their network was there, until they are leased again.
@@ -56,6 +59,27 @@ impl Facts {
         })
     }
 
+    /// Every claim of a pod's network that counts: those of files, and of the runtime those on a sandbox and on a veth of
+    /// this host that no file names.
+    #[must_use]
+    pub fn claims(&self) -> Vec<&Attachment> {
+        let mut claims: Vec<&Attachment> = self.attachments.iter().collect();
+        if self.sandboxes.is_empty() {
+            return claims;
+        }
+        let containers: HashSet<&str> = claims.iter().map(|claim| &*claim.container).collect();
+        let bridges: HashSet<&str> = self.bridges().map(|(link, _)| link.name.as_str()).collect();
+        // A bridge is named by the results of all of its pods.
+        let is_veth = |(name, _): &&(String, [u8; 6])| !bridges.contains(name.as_str());
+        let veths: HashSet<_> = claims.iter().flat_map(|claim| claim.host.iter().filter(is_veth)).collect();
+        let is_new = |sandbox: &&Attachment| {
+            let named = sandbox.host.iter().any(|device| veths.contains(device));
+            !named && !containers.contains(&*sandbox.container)
+        };
+        claims.extend(self.sandboxes.iter().filter(is_new));
+        claims
+    }
+
     /// Addresses that are nobody's, whatever a pod's status says: given back, or leased to a sandbox whose result has not
     /// been written yet or whose veth is gone. Where no result could ever be read, leases say nothing.
     #[must_use]
@@ -64,7 +88,7 @@ impl Facts {
             return BTreeSet::new();
         }
         let named: HashMap<&str, &Attachment> =
-            self.attachments.iter().map(|attachment| (&*attachment.container, attachment)).collect();
+            self.claims().into_iter().map(|claim| (&*claim.container, claim)).collect();
         let links: HashMap<&str, &Link> = self.links.iter().map(|link| (link.name.as_str(), link)).collect();
         let is_used =
             |container: &str| named.get(container).is_some_and(|attachment| attachment.has_link(&links));
@@ -102,7 +126,7 @@ impl Facts {
         self.bridges().map(|(link, _)| link).filter(|link| is_pod_bridge(link)).collect()
     }
 
-    /// The bridges that results name for pods whose veths live and hang on them.
+    /// The bridges that results, or the runtime, name for pods whose veths live and hang on them.
     #[must_use]
     pub fn bridges_of_results(&self) -> Vec<&Link> {
         let links: HashMap<&str, &Link> = self.links.iter().map(|link| (link.name.as_str(), link)).collect();
@@ -114,8 +138,9 @@ impl Facts {
             };
             attachment.host.iter().any(|(name, _)| *name == bridge.name) && attachment.host.iter().any(lives)
         };
+        let claims = self.claims();
         let bridges = self.bridges().map(|(link, _)| link);
-        bridges.filter(|bridge| self.attachments.iter().any(|a| of_pod(bridge, a))).collect()
+        bridges.filter(|bridge| claims.iter().any(|claim| of_pod(bridge, claim))).collect()
     }
 
     /// IPv4 broadcast addresses of a device's subnets.

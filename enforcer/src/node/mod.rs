@@ -10,6 +10,7 @@ mod leases;
 mod link_watch;
 pub mod module;
 pub mod rtnl;
+pub mod sandboxes;
 pub mod subnet;
 pub mod switches;
 pub mod sysctl;

@@ -199,7 +199,7 @@ impl Tracker {
     fn update_ports(&mut self, bridges: &[Arc<str>]) -> (Vec<Port>, Vec<Arc<str>>) {
         let masters: Vec<u32> = bridges.iter().filter_map(|b| self.facts.link(b)).map(|l| l.index).collect();
         let links: HashMap<&str, _> = self.facts.links.iter().map(|l| (l.name.as_str(), l)).collect();
-        let live = self.facts.attachments.iter().filter_map(|a| a.port(&links, &masters));
+        let live = self.facts.claims().into_iter().filter_map(|claim| claim.port(&links, &masters));
         // Of several networks of one sandbox (Multus) the first counts.
         let live = live.fold(BTreeMap::<Arc<str>, Port>::new(), |mut ports, port| {
             ports.entry(port.id.clone()).or_insert(port);

@@ -4,8 +4,8 @@
 //! as new as the file. What a file says is reported at once: a pod starts behind it. Links alone may wait for company.
 
 use super::{
-    cni_cache::CniCache, facts::Facts, leases::Leases, link_watch::LinkWatch, rtnl::Link, subnet::Subnet,
-    sysctl::BridgeNetfilter,
+    cni_cache::CniCache, facts::Facts, leases::Leases, link_watch::LinkWatch, rtnl::Link,
+    sandboxes::Sandboxes, subnet::Subnet, sysctl::BridgeNetfilter,
 };
 use crate::folder_watch::{FolderWatch, Seen};
 use ipnet::IpNet;
@@ -58,15 +58,17 @@ impl CniFolders {
 }
 
 /// Reads the host once and returns that reading; later ones, each different from the one before, go to `report` with the
-/// time when the change was seen, until it returns `false`.
+/// time when the change was seen, until it returns `false`. `sandboxes`: what the container runtime tells, if it is asked;
+/// it is not waited for.
 ///
 /// # Errors
 /// The host cannot be read, or the kernel does not tell of its links.
 pub fn follow(
     folders: &CniFolders,
+    sandboxes: Option<Sandboxes>,
     mut report: impl FnMut(Facts, Instant) -> bool + Send + 'static,
 ) -> io::Result<Facts> {
-    let mut follower = Follower::open(folders)?;
+    let mut follower = Follower::open(folders, sandboxes)?;
     let first = follower.facts();
     let last = first.clone();
     thread::Builder::new().name("host".into()).spawn(move || follower.run(last, &mut report))?;
@@ -101,6 +103,7 @@ struct Follower {
     links: LinkWatch,
     cache: CniCache,
     leases: Leases,
+    sandboxes: Option<Sandboxes>,
     /// Without a watch: when the files are looked at next.
     look_at: Instant,
     said: Said,
@@ -124,7 +127,7 @@ struct Noticed {
 
 impl Follower {
     /// Watches first, so that no change between a reading and its watch is lost.
-    fn open(folders: &CniFolders) -> io::Result<Self> {
+    fn open(folders: &CniFolders, sandboxes: Option<Sandboxes>) -> io::Result<Self> {
         let mut follower = Self {
             subnet_file: folders.subnet_file.clone(),
             subnets: subnets(&folders.subnet_file),
@@ -133,6 +136,7 @@ impl Follower {
             links: LinkWatch::open()?,
             cache: CniCache::new(&folders.cni_dir),
             leases: Leases::new(folders.networks_dir.clone()),
+            sandboxes,
             look_at: Instant::now(),
             said: Said::default(),
         };
@@ -165,6 +169,9 @@ impl Follower {
     fn read_files(&mut self, seen: &Seen) {
         self.cache.update(seen);
         self.leases.update(seen);
+        if let Some(sandboxes) = &self.sandboxes {
+            sandboxes.set_named(self.cache.containers().cloned().collect());
+        }
     }
 
     fn facts(&self) -> Facts {
@@ -173,6 +180,7 @@ impl Follower {
             addresses: self.links.addresses(),
             netfilter: BridgeNetfilter::read(),
             attachments: self.cache.attachments(),
+            sandboxes: self.sandboxes.as_ref().map(Sandboxes::claims).unwrap_or_default(),
             leased: self.leases.held().map(|(address, container)| (address, container.clone())).collect(),
             freed: self.leases.freed(),
             subnets: self.subnets.clone(),
@@ -218,7 +226,7 @@ impl Follower {
         let patience = patience.as_micros().div_ceil(1000);
         let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
         let files = self.files.iter().map(AsFd::as_fd);
-        let all = files.chain([self.links.as_fd()]);
+        let all = files.chain([self.links.as_fd()]).chain(self.sandboxes.as_ref().map(AsFd::as_fd));
         let mut fds: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
@@ -249,6 +257,11 @@ impl Follower {
             noticed.since.get_or_insert(now);
             noticed.files = true;
         }
+        // What the runtime says is a repair of files.
+        if self.sandboxes.as_ref().is_some_and(Sandboxes::have_changed) {
+            noticed.since.get_or_insert(now);
+            noticed.files = true;
+        }
         match self.links.update() {
             Ok(true) => {
                 noticed.since.get_or_insert(now);
@@ -271,13 +284,14 @@ impl Follower {
         self.read_files(&Seen::Everything);
         // Somebody has deleted leases of pods that live on.
         let links: HashMap<&str, &Link> = last.links.iter().map(|link| (link.name.as_str(), link)).collect();
-        let alive = last.attachments.iter().filter(|attachment| attachment.has_link(&links));
-        let used: Vec<_> = alive.flat_map(|attachment| attachment.addresses.iter().copied()).collect();
+        let alive = last.claims().into_iter().filter(|claim| claim.has_link(&links));
+        let used: Vec<_> = alive.flat_map(|claim| claim.addresses.iter().copied()).collect();
         self.leases.take_back(|address| used.contains(&address));
         if let Err(error) = self.links.read_all() {
             error!(%error, "the host's links cannot be read");
         }
     }
+
     /// A folder that is mounted here and removed where it is from stays here, empty, and never changes again.
     fn look_for_roots(&mut self) {
         let removed = |root: &PathBuf| std::fs::metadata(root).is_ok_and(|metadata| metadata.nlink() == 0);

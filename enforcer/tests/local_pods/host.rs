@@ -119,7 +119,7 @@ impl Host {
         let (inputs, received) = channel();
         let hosts = inputs.clone();
         let report = move |facts, seen| hosts.send(Input::Host { facts: Box::new(facts), seen }).is_ok();
-        let facts = watch::follow(&CniFolders::new(&dir.join("cni"), None), report).expect("a reading");
+        let facts = watch::follow(&CniFolders::new(&dir.join("cni"), None), None, report).expect("a reading");
         let (sender, taken) = channel();
         let taken_now = move |_: &Delta| {
             // The test may have ended.
