@@ -4,10 +4,7 @@ use super::{CheckOptions, Failure, OutputFormat, runtime};
 use crate::{
     fitness::{self, Fact, Finding, Host, Mark},
     nft,
-    source::{
-        cri::Watched,
-        kube::{Connection, Credentials, server},
-    },
+    source::kube::{Connection, Credentials, server},
 };
 use compiler::config::Guards;
 use ipnet::IpNet;
@@ -23,7 +20,7 @@ pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
     let mut findings = fitness::kernel_findings(&nft::probe());
     let (api, spec) = ask(options)?;
     let unread = |e| Failure::failed(format!("cannot read this host's links: {e}"), "");
-    let runtime = runtime::look(&options.host).map_err(unread)?.map(|(state, _)| Watched::seen(state));
+    let runtime = runtime::look(&options.host).map_err(unread)?;
     let settings = fitness::Settings { runtime, ..options.host.fitness(Guards::ALL) };
     let host = Host::read(settings, spec).map_err(unread)?;
     findings.extend(host.findings());

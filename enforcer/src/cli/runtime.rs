@@ -2,7 +2,7 @@
 
 use super::HostOptions;
 use crate::{
-    node::{cni::Attachment, facts::Facts, sandboxes::Sandboxes, watch},
+    node::{facts::Facts, sandboxes::Sandboxes, watch},
     source::cri::{self, RuntimeSocket, State, Watched},
 };
 use std::io;
@@ -41,11 +41,11 @@ impl Asked {
 ///
 /// # Errors
 /// The host cannot be read, or the kernel gives no file descriptors.
-pub(super) fn look(options: &HostOptions) -> io::Result<Option<(State, Vec<Attachment>)>> {
+pub(super) fn look(options: &HostOptions) -> io::Result<Option<Watched>> {
     let Some(socket) = &options.cri_socket else { return Ok(None) };
     let files = watch::read_once(&options.cni_folders())?;
     let named = files.attachments.into_iter().map(|claim| claim.container).collect();
-    cri::look_once(socket.clone(), &named).map(Some)
+    Ok(Some(Watched::seen(cri::look_once(socket.clone(), &named)?)))
 }
 
 /// One reading of the host, with what the runtime says if it is to be asked.
@@ -54,12 +54,15 @@ pub(super) fn look(options: &HostOptions) -> io::Result<Option<(State, Vec<Attac
 /// As [`look`].
 pub(super) fn read_host(options: &HostOptions) -> io::Result<Facts> {
     let facts = watch::read_once(&options.cni_folders())?;
-    let Some((state, sandboxes)) = look(options)? else { return Ok(facts) };
-    if !matches!(state, State::Answers(_)) {
-        warn!(
-            ?state,
-            "the container runtime is not asked: pods without a CNI result are known by their status"
-        );
+    let Some(seen) = look(options)? else { return Ok(facts) };
+    match seen.state() {
+        Some(State::Answers(_)) | None => {}
+        Some(state) => {
+            warn!(
+                ?state,
+                "the container runtime tells nothing: pods without a CNI result are known by their status"
+            );
+        }
     }
-    Ok(Facts { sandboxes, ..facts })
+    Ok(Facts { sandboxes: seen.claims(), ..facts })
 }

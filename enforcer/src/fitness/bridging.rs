@@ -85,9 +85,9 @@ pub(super) fn port_guards(host: &Host) -> Finding {
     let links: HashMap<&str, _> = host.facts.links.iter().map(|link| (link.name.as_str(), link)).collect();
     let bridges: Vec<u32> =
         host.bridges.iter().filter_map(|b| host.facts.link(b)).map(|link| link.index).collect();
-    let attachments = &host.facts.attachments;
-    let live = attachments.iter().filter(|attachment| attachment.port(&links, &bridges).is_some()).count();
-    let stale = attachments.len() - live;
+    let claims = host.facts.claims();
+    let live = claims.iter().filter(|claim| claim.port(&links, &bridges).is_some()).count();
+    let stale = claims.len() - live;
     let ports =
         host.facts.links.iter().filter(|link| link.master.is_some_and(|m| bridges.contains(&m))).count();
     let value = |word: &str| format!("{word}{switched}");

@@ -81,7 +81,8 @@ impl Host {
     /// # Errors
     /// The kernel does not answer over rtnetlink.
     pub fn read(settings: Settings, spec: Option<Vec<IpNet>>) -> io::Result<Self> {
-        let facts = host::read_once(&settings.folders)?;
+        let mut facts = host::read_once(&settings.folders)?;
+        facts.sandboxes = settings.runtime.as_ref().map(Watched::claims).unwrap_or_default();
         let subnet = Subnet::read(&settings.folders.subnet_file);
         let own = subnet.as_ref().ok().and_then(Option::as_ref).map(|subnet| subnet.own.clone());
         let ranges: Vec<IpNet> = spec.iter().flatten().copied().chain(own.unwrap_or_default()).collect();

@@ -73,7 +73,7 @@ pub(super) fn pod_ranges(host: &Host) -> Finding {
 fn outside(host: &Host, ranges: &BTreeSet<IpNet>) -> Vec<String> {
     const SOME: usize = 5;
     let links: HashMap<&str, _> = host.facts.links.iter().map(|link| (link.name.as_str(), link)).collect();
-    let alive = host.facts.attachments.iter().filter(|attachment| attachment.has_link(&links));
+    let alive = host.facts.claims().into_iter().filter(|claim| claim.has_link(&links));
     let addresses = alive.flat_map(|a| a.addresses.iter().map(move |address| (address, &a.pod)));
     let strangers = addresses.filter(|(address, _)| !ranges.iter().any(|range| range.contains(*address)));
     strangers.map(|(address, pod)| format!("{address} ({pod})")).take(SOME).collect()

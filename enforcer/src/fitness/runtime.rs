@@ -32,8 +32,9 @@ pub(super) fn runtime(state: &State) -> Finding {
             fact,
             value,
             format!(
-                "{runtime} at {}: {ready} sandboxes, {claims} of them known by it alone",
-                socket.display()
+                "{runtime} at {}: {ready} sandboxes, {} of them known by it alone",
+                socket.display(),
+                claims.len()
             ),
         ),
     }

@@ -191,6 +191,7 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy_model::object::ObjectKey;
 
     fn facts(links: &[(&str, LinkKind)], addresses: &[(u32, &str)]) -> Facts {
         let links = links.iter().zip(1..).map(|((name, kind), index)| Link {
@@ -262,5 +263,53 @@ mod tests {
         let facts =
             facts(&[("cni0", BRIDGE)], &[(1, "10.244.1.1/24"), (1, "10.0.0.1/31"), (1, "fd00::1/64")]);
         assert_eq!(facts.broadcasts(1).collect::<Vec<_>>(), [Ipv4Addr::new(10, 244, 1, 255)]);
+    }
+
+    fn claim(container: &str, pod: &str, veth: (&str, u8)) -> Attachment {
+        Attachment {
+            container: container.into(),
+            pod: ObjectKey::new("shop", pod),
+            mac: [2, 0, 0, 0, 1, veth.1],
+            addresses: vec!["10.244.1.2".parse().unwrap()],
+            host: vec![("cni0".into(), [9; 6]), (veth.0.into(), [2, 0, 0, 0, 0, veth.1])],
+        }
+    }
+
+    #[test]
+    fn the_runtime_tells_only_what_no_file_does() {
+        let mut facts = facts(&[("cni0", BRIDGE)], &[]);
+        facts.sandboxes = vec![
+            claim("c1", "liar", ("veth3", 3)),
+            claim("c2", "liar", ("veth1", 1)),
+            claim("c4", "wiped", ("veth4", 4)),
+        ];
+        let claims = |facts: &Facts| -> Vec<String> {
+            facts.claims().iter().map(|claim| format!("{} {}", claim.container, claim.pod.name)).collect()
+        };
+        assert_eq!(claims(&facts), ["c1 liar", "c2 liar", "c4 wiped"], "no file at all");
+        facts.attachments = vec![claim("c1", "a", ("veth1", 1))];
+        assert_eq!(claims(&facts), ["c1 a", "c4 wiped"], "neither a file's sandbox nor its veth");
+        // A file of another life may name a device that is another now.
+        facts.attachments = vec![claim("c1", "a", ("veth4", 1))];
+        assert_eq!(claims(&facts), ["c1 a", "c2 liar", "c4 wiped"]);
+    }
+
+    #[test]
+    fn a_lease_is_not_withheld_from_a_sandbox_that_the_runtime_names_and_whose_veth_lives() {
+        let own: IpAddr = "10.244.1.2".parse().unwrap();
+        let mut facts = facts(&[("cni0", BRIDGE), ("veth4", LinkKind::Other("veth".into()))], &[]);
+        facts.links[1].mac = Some([2, 0, 0, 0, 0, 4]);
+        facts.attachments = vec![claim("c1", "other", ("veth1", 1))];
+        facts.leased = vec![(own, "c4".into())];
+        assert_eq!(facts.withheld(), [own].into(), "its result is missing");
+        facts.sandboxes = vec![claim("c4", "wiped", ("veth4", 4))];
+        assert_eq!(facts.withheld(), BTreeSet::new());
+        facts.freed = [own].into();
+        assert_eq!(facts.withheld(), [own].into(), "given back: whatever the runtime says");
+        facts.freed.clear();
+        facts.links.pop();
+        assert_eq!(facts.withheld(), [own].into(), "its veth has gone");
+        facts.attachments.clear();
+        assert_eq!(facts.withheld(), BTreeSet::new(), "nobody writes results here: leases say nothing");
     }
 }

@@ -83,3 +83,38 @@ impl AsFd for Sandboxes {
         self.0.told.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy_model::object::ObjectKey;
+
+    #[test]
+    fn each_side_hears_of_changes_alone() {
+        let sandboxes = Sandboxes::new().unwrap();
+        let mut named = sandboxes.named();
+        let claim = Attachment {
+            container: "c1".into(),
+            pod: ObjectKey::new("shop", "a"),
+            mac: [2; 6],
+            addresses: Vec::new(),
+            host: Vec::new(),
+        };
+        assert!(!sandboxes.have_changed());
+        for _ in 0..2 {
+            sandboxes.tell(vec![claim.clone()]);
+        }
+        assert!(sandboxes.have_changed(), "told");
+        assert!(!sandboxes.have_changed(), "once");
+        assert_eq!(sandboxes.claims(), [claim.clone()]);
+        sandboxes.tell(vec![claim]);
+        assert!(!sandboxes.have_changed(), "the same again");
+
+        assert!(!named.has_changed().unwrap());
+        sandboxes.set_named(["c1".into()].into());
+        assert!(named.has_changed().unwrap());
+        assert_eq!(named.borrow_and_update().len(), 1);
+        sandboxes.set_named(["c1".into()].into());
+        assert!(!named.has_changed().unwrap(), "the same again");
+    }
+}

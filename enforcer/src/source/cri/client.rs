@@ -87,7 +87,7 @@ impl Client {
         let state = Some(PodSandboxStateValue { state: SandboxState::Ready as i32 });
         let request = ListPodSandboxRequest { filter: Some(PodSandboxFilter { state }) };
         let answer: ListPodSandboxResponse = self.call("ListPodSandbox", path, request).await?;
-        let ready = |sandbox: &PodSandbox| sandbox.state() == SandboxState::Ready;
+        let ready = |sandbox: &PodSandbox| sandbox.state == SandboxState::Ready as i32;
         Ok(answer.items.into_iter().filter(ready).map(|sandbox| sandbox.id).collect())
     }
 

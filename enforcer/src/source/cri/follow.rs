@@ -53,12 +53,15 @@ pub fn follow(
         loop {
             let ids = named.borrow_and_update().clone();
             let state = asker.ask(&ids).await;
-            let answers = matches!(state, State::Answers(_));
-            if answers {
-                // One that is silent has said what it said.
-                sandboxes.tell(asker.claims());
-                retry = FIRST_RETRY;
-            }
+            // What one has said that is silent now stays.
+            let answers = match &state {
+                State::Answers(answer) => {
+                    sandboxes.tell(answer.claims.clone());
+                    retry = FIRST_RETRY;
+                    true
+                }
+                _ => false,
+            };
             debug!(?state, "the container runtime");
             if watched.set(state) {
                 changed();
@@ -78,10 +81,8 @@ pub fn follow(
 ///
 /// # Errors
 /// The kernel gives no file descriptors.
-pub fn look_once(socket: RuntimeSocket, named: &Ids) -> io::Result<(State, Vec<Attachment>)> {
-    let mut asker = Asker::new(socket);
-    let state = runtime()?.block_on(asker.ask(named));
-    Ok((state, asker.claims()))
+pub fn look_once(socket: RuntimeSocket, named: &Ids) -> io::Result<State> {
+    Ok(runtime()?.block_on(Asker::new(socket).ask(named)))
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -126,7 +127,7 @@ impl Asker {
         };
         match self.list(&mut client, named).await {
             Ok(ready) => {
-                let claims = self.known.values().filter(|said| matches!(said, Ok(Some(_)))).count();
+                let claims = self.claims();
                 let silent =
                     self.known.iter().find_map(|(id, said)| Some(format!("{id}: {}", said.as_ref().err()?)));
                 let answer =

@@ -31,7 +31,7 @@ impl RuntimeSocket {
     pub(super) fn candidates(&self) -> Vec<PathBuf> {
         match self {
             Self::At(path) => vec![path.clone()],
-            Self::Auto => USUAL.iter().map(|(path, _)| path.into()).filter(|path| is_socket(path)).collect(),
+            Self::Auto => USUAL.iter().map(|(path, _)| path.into()).filter(is_socket).collect(),
         }
     }
 }

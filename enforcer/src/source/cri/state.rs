@@ -1,6 +1,7 @@
 //! What is known of the runtime, for those who tell people.
 
 use super::CriError;
+use crate::node::cni::Attachment;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -35,8 +36,8 @@ pub struct Answer {
     pub runtime: String,
     /// Sandboxes that are ready.
     pub ready: usize,
-    /// Of those that no result file names: how many are claims now.
-    pub claims: usize,
+    /// What those claim that no result file names.
+    pub claims: Vec<Attachment>,
     /// A sandbox that no result file names and whose interfaces the runtime does not tell, with why not.
     pub silent: Option<String>,
 }
@@ -67,6 +68,15 @@ impl Watched {
     #[must_use]
     pub fn seen(state: State) -> Self {
         Self(Arc::new(Mutex::new(Some(state))))
+    }
+
+    /// What sandboxes claim by the last state.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Attachment> {
+        match self.state() {
+            Some(State::Answers(answer)) => answer.claims,
+            _ => Vec::new(),
+        }
     }
 
     /// The last state.
