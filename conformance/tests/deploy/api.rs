@@ -5,7 +5,7 @@ use conformance::cluster::ApiServer;
 use std::{fs, path::Path};
 
 /// Values that let the chart render all that it can.
-pub(crate) const EVERYTHING: [&str; 16] = [
+pub(crate) const EVERYTHING: [&str; 17] = [
     r#"grafana.dashboard=true"#,
     r#"image.tag="1.2.3""#,
     r#"image.pullSecrets=["registry"]"#,
@@ -17,6 +17,7 @@ pub(crate) const EVERYTHING: [&str; 16] = [
     r#"host.podInterfaces=["cni0","br1"]"#,
     r#"host.overlayPorts=[8472,4789]"#,
     r#"host.cniDir="/var/snap/cni""#,
+    r#"host.runtimeSocket="/run/k3s/containerd/containerd.sock""#,
     r#"extraArgs=["--once"]"#,
     r#"resources={"requests":{"cpu":"10m","memory":"32Mi"},"limits":{"memory":"1Gi"}}"#,
     r#"seLinuxOptions={"type":"spc_t"}"#,

@@ -50,6 +50,22 @@ fn the_dashboard_comes_where_it_is_asked_for_and_is_the_file() {
 }
 
 #[test]
+fn the_runtimes_socket_is_mounted_only_where_it_is_asked_for() {
+    let plain = render(&[]).unwrap();
+    assert!(!plain.contains("--cri-socket") && !plain.contains("containerd"), "{plain}");
+    let rendered = render(&[r#"host.runtimeSocket="/run/k3s/containerd/containerd.sock""#]).unwrap();
+    for lines in [
+        "            - --cri-socket=/run/k3s/containerd/containerd.sock",
+        "            - name: runtime\n              mountPath: /run/k3s/containerd\n              readOnly: true",
+        "        - name: runtime\n          hostPath:\n            path: /run/k3s/containerd\n            type: DirectoryOrCreate",
+    ] {
+        assert!(rendered.contains(lines), "{lines}\n{rendered}");
+    }
+    let cleanup = render(&[r#"mode="cleanup""#, r#"host.runtimeSocket="/run/a/b.sock""#]).unwrap();
+    assert!(!cleanup.contains("/run/a"), "{cleanup}");
+}
+
+#[test]
 fn it_is_good_style() {
     let output = helm(&["lint", "--strict", "chart"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -73,6 +89,9 @@ fn wrong_values_are_refused_by_name() {
         (r#"host.overlayPorts=[70000]"#, "overlayPorts"),
         (r#"host.cniDir="var/lib/cni""#, "cniDir"),
         (r#"host.cniDir="/var/../etc""#, "cniDir"),
+        (r#"host.runtimeSocket="containerd.sock""#, "runtimeSocket"),
+        (r#"host.runtimeSocket="auto""#, "runtimeSocket"),
+        (r#"host.runtimeSocket="/containerd.sock""#, "runtimeSocket"),
         (r#"image.repository="Registry/Policyd""#, "repository"),
         (r#"image.tag="a b""#, "tag"),
         (r#"image.tagg="1""#, "tagg"),
