@@ -2,7 +2,7 @@
 
 use super::{
     burst,
-    daemon::Daemon,
+    daemon::{Daemon, preloaded},
     ground::{Ground, NODE, eventually, policy},
     reports::home,
 };
@@ -10,7 +10,6 @@ use nix::sys::signal::Signal;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 const DAY: i64 = 86_400;
@@ -23,11 +22,7 @@ struct Clock {
 
 impl Clock {
     fn new(folder: &Path) -> Self {
-        let library = folder.join("clock.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kube_source/clock.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
-        assert!(compiler.status().expect("a C compiler, which Rust links with too").success());
+        let library = preloaded("clock", folder);
         let clock = Self { library, offset: folder.join("clock-offset") };
         clock.set(0);
         clock

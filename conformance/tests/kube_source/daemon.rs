@@ -11,7 +11,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Output},
+    process::{Child, Command, Output},
     thread,
     time::Duration,
 };
@@ -35,6 +35,16 @@ pub(crate) fn run(ground: &Ground, config: &Path, arguments: &[&str]) -> Output 
     let mut command = ground.netns().command(&binary().expect("policyd").to_string_lossy());
     command.args(["run", "--kubeconfig"]).arg(config).args(common(ground)).args(arguments);
     command.output().expect("run policyd")
+}
+
+/// Builds `tests/kube_source/NAME.c` as a library that can be preloaded into `policyd`.
+pub(crate) fn preloaded(name: &str, folder: &Path) -> PathBuf {
+    let library = folder.join(format!("{name}.so"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/kube_source/{name}.c"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
+    assert!(compiler.status().expect("a C compiler, which Rust links with too").success());
+    library
 }
 
 impl Daemon {

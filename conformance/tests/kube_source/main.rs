@@ -7,6 +7,7 @@ mod boot;
 mod burst;
 mod clock;
 mod daemon;
+mod denied;
 mod facts;
 mod ground;
 mod lost_watches;

@@ -20,7 +20,7 @@ pub(crate) fn home(ground: &Ground) {
 }
 
 /// The status in the node's Lease; null before there is one.
-fn status(ground: &Ground) -> Value {
+pub(crate) fn status(ground: &Ground) -> Value {
     let path = "jsonpath={.metadata.annotations.palisade\\.dev/status}";
     let lease =
         ["get", "lease", NODE, "--namespace", "palisade-system", "--ignore-not-found", "--output", path];

@@ -7,7 +7,13 @@ use super::{
 };
 use conformance::{cluster::Identity, enforced::binary};
 use serde_json::json;
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// A role with these verbs on everything but one resource, and with others on that.
 fn grant(ground: &Ground, user: &str, but: &str, verbs: &[&str]) {
@@ -133,6 +139,23 @@ fn bound(ground: &Ground, secret: &str) -> String {
     ))
 }
 
+/// Puts a token into a volume as a kubelet does: a folder of its own, and one link that leads to it and is replaced in one step.
+fn project(volume: &Path, token: &str) {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let folder = volume.join(format!("..{at}"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("token"), token.trim()).unwrap();
+    let (half, data, file) = (volume.join("..data_tmp"), volume.join("..data"), volume.join("token"));
+    let before = fs::read_link(&data).ok();
+    symlink(folder.file_name().unwrap(), &half).unwrap();
+    fs::rename(&half, &data).unwrap();
+    if let Some(before) = before {
+        fs::remove_dir_all(volume.join(before)).unwrap();
+    } else {
+        symlink("..data/token", file).unwrap();
+    }
+}
+
 #[test]
 fn a_renewed_token_is_read_again_and_nothing_is_lost_in_between() {
     let mut ground = Ground::new("kube token");
@@ -140,25 +163,32 @@ fn a_renewed_token_is_read_again_and_nothing_is_lost_in_between() {
     ground.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "policyd", "namespace": "shop"}}));
     grant(&ground, user, "pods", &["list", "watch"]);
-    let token = ground.dir().join("token");
-    fs::write(&token, bound(&ground, "first").trim()).unwrap();
-    let config = ground.kubeconfig_of_token("account", &token).unwrap();
+    let volume = ground.dir().join("volume");
+    project(&volume, &bound(&ground, "first"));
+    let config = ground.kubeconfig_of_token("account", &volume.join("token")).unwrap();
     ground.apply(&policy("db", "api"));
     burst::create(&ground, 0..8);
     let daemon = Daemon::launch(&ground, &config);
     eventually("it is ready", || daemon.is_ready());
     daemon.settles(&ground);
+
+    // Watches that are open outlive their token.
+    ground.run("delete secret first --namespace shop");
+    let asks = ["--kubeconfig", &config.display().to_string(), "get", "pods", "--namespace", "shop"];
+    eventually("the API server refuses the token", || ground.kubectl(&asks, "").is_err());
+    burst::create(&ground, 8..12);
+    eventually("what they tell is in force", || daemon.metric("palisade_pods ") == 12.0);
+    daemon.settles(&ground);
     let before = daemon.tables();
 
-    ground.run("delete secret first --namespace shop");
-    // The API server remembers for ten seconds that a token was good; a restart forgets it, and ends every watch.
+    // A restart ends every watch, and none can begin.
     ground.restart().unwrap();
     eventually("it is said", || daemon.log().contains("does not know these credentials"));
-    burst::create(&ground, 8..12);
+    burst::create(&ground, 12..16);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(daemon.tables(), before);
 
-    fs::write(&token, bound(&ground, "second").trim()).unwrap();
-    eventually("the new pods are in force", || daemon.metric("palisade_pods ") == 12.0);
+    project(&volume, &bound(&ground, "second"));
+    eventually("the new pods are in force", || daemon.metric("palisade_pods ") == 16.0);
     daemon.settles(&ground);
 }

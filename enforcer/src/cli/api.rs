@@ -65,10 +65,11 @@ fn follow(options: &RunOptions, credentials: Credentials) -> Result<(), Failure>
     host.runtime.spawn(source.follow(sender, reporter.clone()));
     let node = options.node_name.clone();
     let nothing_for = Duration::from_secs(options.selects_nothing_after);
-    host.serve(reporter.clone(), move |inputs| {
+    let ground = ground.reporting(reporter.clone(), nothing_for);
+    host.serve(reporter, move |inputs| {
         if let Some(daemon) = ground.begin(inputs, state)? {
             check_node(daemon.cluster(), &node);
-            daemon.with_keeper(keeper).with_reporter(reporter, nothing_for).run(inputs);
+            daemon.with_keeper(keeper).run(inputs);
         }
         Ok(())
     })

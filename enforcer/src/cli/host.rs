@@ -18,9 +18,12 @@ use crate::{
     report::Reporter,
 };
 use policy_model::cluster::Change;
-use std::sync::{
-    Arc,
-    mpsc::{self, Receiver, Sender},
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
 };
 use tokio::{
     net::TcpListener,
@@ -52,6 +55,8 @@ pub(super) struct Ground {
     facts: Facts,
     flags: FlagKeeper,
     metrics: Arc<Metrics>,
+    /// Who is told of what the first revision finds too, and after how long a policy that selects nothing is told of.
+    reports: Option<(Reporter, Duration)>,
 }
 
 impl Host {
@@ -97,7 +102,8 @@ impl Host {
         let second = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
         let reader = PartReader::start(second, sender.clone()).map_err(|e| cannot("start a thread", &e))?;
         let flags = flags(options)?;
-        let ground = Ground { kernel, reader, tracker, facts, flags, metrics: metrics.clone() };
+        let ground =
+            Ground { kernel, reader, tracker, facts, flags, metrics: metrics.clone(), reports: None };
         let watched = asked.as_ref().map(|asked| asked.watched.clone());
         let fitness =
             fitness::Settings { runtime: watched, ..options.host.fitness((&options.guards).into()) };
@@ -153,14 +159,23 @@ impl Host {
 }
 
 impl Ground {
+    /// Tells others of this node: see [`Daemon::with_reporter`].
+    pub(super) fn reporting(self, reporter: Reporter, nothing_for: Duration) -> Self {
+        Self { reports: Some((reporter, nothing_for)), ..self }
+    }
+
     /// Brings a first state into force.
     pub(super) fn daemon(self, changes: Vec<Change>, provisional: bool) -> Result<Daemon<Kernel>, Failure> {
-        let Self { kernel, reader, tracker, facts, flags, metrics } = self;
+        let Self { kernel, reader, tracker, facts, flags, metrics, reports } = self;
         let daemon = Daemon::new(kernel, tracker, facts, changes, metrics)
             .with_reader(reader)
             .with_flags(flags)
             .map_err(no_flags)?;
-        let mut daemon = if provisional { daemon.provisional() } else { daemon };
+        let daemon = if provisional { daemon.provisional() } else { daemon };
+        let mut daemon = match reports {
+            Some((reporter, nothing_for)) => daemon.with_reporter(reporter, nothing_for),
+            None => daemon,
+        };
         // The loop tries again; what was in force before stays until then.
         if let Err(error) = daemon.start() {
             error!(%error, "the first revision is not in force yet");
