@@ -1,7 +1,7 @@
 //! The messages of CRI that are used, with the fields that are used; prost skips the others.
 //!
 //! Source: kubernetes/cri-api v0.37.2, `pkg/apis/runtime/v1/api.proto`. Numbers of fields never change within a version of an
-//! API, and `runtime.v1` is served by containerd from 1.6 and CRI-O from 1.20 on.
+//! API; `runtime.v1` is served by containerd from 1.6 on, and by CRI-O.
 
 use std::collections::HashMap;
 

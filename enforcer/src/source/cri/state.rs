@@ -61,35 +61,75 @@ impl State {
 
 /// The state as the runtime's thread saw it last; none before its first look.
 #[derive(Clone, Debug, Default)]
-pub struct Watched(Arc<Mutex<Option<State>>>);
+pub struct Watched(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    state: Option<State>,
+    /// Of the last answer.
+    claims: Vec<Attachment>,
+}
 
 impl Watched {
     /// A state that nobody follows.
     #[must_use]
     pub fn seen(state: State) -> Self {
-        Self(Arc::new(Mutex::new(Some(state))))
+        let watched = Self::default();
+        watched.set(state);
+        watched
     }
 
-    /// What sandboxes claim by the last state.
+    /// What sandboxes claim by the runtime's last answer.
     #[must_use]
     pub fn claims(&self) -> Vec<Attachment> {
-        match self.state() {
-            Some(State::Answers(answer)) => answer.claims,
-            _ => Vec::new(),
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).claims.clone()
     }
 
     /// The last state.
     #[must_use]
     pub fn state(&self) -> Option<State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).state.clone()
     }
 
     /// Gives whether somebody should be told.
     pub(super) fn set(&self, state: State) -> bool {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = held.as_ref().map(State::value) != Some(state.value());
-        *held = Some(state);
+        let changed = held.state.as_ref().map(State::value) != Some(state.value());
+        if let State::Answers(answer) = &state {
+            held.claims.clone_from(&answer.claims);
+        }
+        held.state = Some(state);
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy_model::object::ObjectKey;
+    use std::io;
+
+    #[test]
+    fn another_value_is_told_and_the_last_answers_claims_stay() {
+        let claim = Attachment {
+            container: "c1".into(),
+            pod: ObjectKey::new("shop", "a"),
+            mac: [2; 6],
+            addresses: Vec::new(),
+            host: Vec::new(),
+        };
+        let answer = |ready| {
+            let (socket, claims) = ("/run/a.sock".into(), vec![claim.clone()]);
+            State::Answers(Answer { socket, runtime: "containerd 2".into(), ready, claims, silent: None })
+        };
+        let watched = Watched::default();
+        assert_eq!((watched.state(), watched.claims()), (None, Vec::new()));
+        assert!(watched.set(answer(1)), "the first");
+        assert!(!watched.set(answer(2)), "pods come and go");
+        let error = CriError::Connect(io::ErrorKind::ConnectionRefused.into());
+        assert!(watched.set(State::failed("/run/a.sock".into(), &error)));
+        assert!(!watched.set(State::failed("/run/a.sock".into(), &error)), "said");
+        assert_eq!(watched.claims(), [claim.clone()]);
+        assert_eq!(watched.state().unwrap().value(), "no answer");
     }
 }
