@@ -58,6 +58,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, EndureCommandError> {
         api_server: options.api_server,
         keep,
     };
+    // What is checked out may be another commit at the end of an hour.
+    let mut machine = machine::read(&root);
     let interrupted = Arc::default();
     interrupt::listen(Arc::clone(&interrupted)).map_err(io_error("cannot listen for signals"))?;
     let ended = endure::run(&settings, &interrupted, &mut |line| println!("{line}"))?;
@@ -72,10 +74,17 @@ pub(crate) fn run(options: &Options) -> Result<bool, EndureCommandError> {
     }
     if options.write {
         let kept = fs::read_to_string(DOCUMENT).unwrap_or_default();
-        let text = endure::document(&settings, &ended, &machine::read(&root), &kept);
+        machine.push(("load average of its last 15 minutes", load()));
+        let text = endure::document(&settings, &ended, &machine, &kept);
         fs::write(DOCUMENT, text).map_err(io_error(DOCUMENT))?;
         println!("wrote docs/endurance.md");
     }
     println!("{} passed, {} failed", ended.tally.held(), ended.tally.broken.len());
     Ok(ended.tally.broken.is_empty())
+}
+
+/// How many wanted a processor, the run's own included.
+fn load() -> String {
+    let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').nth(2).unwrap_or("unknown").to_owned()
 }
