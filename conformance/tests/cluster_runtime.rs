@@ -224,7 +224,7 @@ fn a_pod_whose_result_is_lost_is_known_by_its_sandbox() {
     ground.signal("-CONT", "kubelet");
     let new = ground.start_pod("new");
     wait("new by its result", || (policyd.addresses("new") == [new.clone()]).then_some(()));
-    assert_eq!(policyd.addresses("old"), [old.clone()]);
+    assert_eq!(policyd.addresses("old"), std::slice::from_ref(&old));
     assert!(is_guarded(ground.node(), &old) && is_guarded(ground.node(), &new));
 
     // Results are lost while policyd runs.

@@ -106,7 +106,7 @@ mod tests {
         }
         assert!(sandboxes.have_changed(), "told");
         assert!(!sandboxes.have_changed(), "once");
-        assert_eq!(sandboxes.claims(), [claim.clone()]);
+        assert_eq!(sandboxes.claims(), std::slice::from_ref(&claim));
         sandboxes.tell(vec![claim]);
         assert!(!sandboxes.have_changed(), "the same again");
 

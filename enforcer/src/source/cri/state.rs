@@ -129,7 +129,7 @@ mod tests {
         let error = CriError::Connect(io::ErrorKind::ConnectionRefused.into());
         assert!(watched.set(State::failed("/run/a.sock".into(), &error)));
         assert!(!watched.set(State::failed("/run/a.sock".into(), &error)), "said");
-        assert_eq!(watched.claims(), [claim.clone()]);
+        assert_eq!(watched.claims(), std::slice::from_ref(&claim));
         assert_eq!(watched.state().unwrap().value(), "no answer");
     }
 }
