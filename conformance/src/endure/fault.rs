@@ -1,6 +1,6 @@
 //! Breaking things on a node.
 
-use super::{error::EndureError, memory, round::FaultKind};
+use super::{error::EndureError, memory, round::FaultKind, tally::Tally};
 use crate::{enforced::Policyd, lab::Netns, random::Draw};
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,6 +19,7 @@ pub(super) fn inflict(
     draw: &mut Draw,
     node: &Netns,
     policyd: &mut Policyd,
+    tally: &mut Tally,
 ) -> Result<(), EndureError> {
     match kind {
         FaultKind::Kill(down) => {
@@ -30,7 +31,9 @@ pub(super) fn inflict(
             thread::sleep(time);
             Ok(())
         })?,
-        FaultKind::Squeeze(limit, time) => memory::short(policyd, limit, time)?,
+        FaultKind::Squeeze(limit, time) => {
+            tally.killed_for_memory += memory::short(policyd, limit, time)?;
+        }
         FaultKind::Strangers => strangers(node)?,
         FaultKind::Overflow => frozen(policyd, || {
             flood(node)?;

@@ -72,7 +72,7 @@ impl World {
         } else {
             served.inflict(server, &state, &mut || {
                 let Some(fault) = fault else { return Ok(()) };
-                self.inflict(fault, draw)?;
+                self.inflict(fault, draw, tally)?;
                 self.repaired(fault, tally)
             })
         };

@@ -53,6 +53,8 @@ pub struct Tally {
     pub(super) asked: [u64; 2],
     /// Repairs of damaged tables: how many, all of their time, the longest.
     pub(super) repairs: (u64, Duration, Duration),
+    /// How often the kernel has killed a `policyd` for want of memory.
+    pub(super) killed_for_memory: u64,
     /// Datagrams against policy while tables were damaged.
     pub(super) passed_while_damaged: u64,
     /// Permitted datagrams lost while tables were damaged.
@@ -127,6 +129,12 @@ impl Tally {
             row("datagrams against policy until then", self.passed_while_damaged.to_string()),
             row("permitted datagrams lost until then", self.lost_while_damaged.to_string()),
         ]);
+        if self.killed_for_memory > 0 {
+            rows.push(row(
+                "policyd killed by the kernel for want of memory",
+                self.killed_for_memory.to_string(),
+            ));
+        }
         if self.relisted > 0 {
             rows.push(row("lists read anew, a watch being too old", self.relisted.to_string()));
         }

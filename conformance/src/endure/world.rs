@@ -125,7 +125,7 @@ impl World {
                 self.ways(&was)
             }
             Round::Fault(fault) => {
-                self.inflict(*fault, draw)?;
+                self.inflict(*fault, draw, tally)?;
                 self.repaired(*fault, tally)?;
                 self.ways(&was)
             }
@@ -133,7 +133,7 @@ impl World {
                 let reads = self.reads();
                 self.change(changes, draw)?;
                 thread::sleep(*after);
-                self.inflict(*fault, draw)?;
+                self.inflict(*fault, draw, tally)?;
                 self.repaired(*fault, tally)?;
                 self.wait_until_read(&reads, Some(fault.node))?;
                 self.ways(&was)
@@ -198,9 +198,14 @@ impl World {
         Ok(broken)
     }
 
-    pub(super) fn inflict(&mut self, fault: Fault, draw: &mut Draw) -> Result<(), EndureError> {
+    pub(super) fn inflict(
+        &mut self,
+        fault: Fault,
+        draw: &mut Draw,
+        tally: &mut Tally,
+    ) -> Result<(), EndureError> {
         let netns = self.enforced.lab().node(fault.node).netns().clone();
-        fault::inflict(fault.kind, draw, &netns, self.enforced.daemon_mut(fault.node))
+        fault::inflict(fault.kind, draw, &netns, self.enforced.daemon_mut(fault.node), tally)
     }
 
     pub(super) fn reads(&self) -> Vec<u64> {

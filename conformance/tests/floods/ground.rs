@@ -74,6 +74,15 @@ pub(crate) fn counted(node: &Netns) -> Vec<[u64; 2]> {
     before.iter().zip(after).map(|(before, after)| [*before, *after]).collect()
 }
 
+/// Ends threads, also when something panics meanwhile.
+pub(crate) struct End<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Sends datagrams from the client to these ports of the server, as fast as it goes, while `work` is done.
 pub(crate) fn under_flood<T>(pods: &[Arc<LabPod>], ports: &[u16], work: impl FnOnce() -> T) -> T {
     let socket = |port: &u16| {
@@ -91,8 +100,7 @@ pub(crate) fn under_flood<T>(pods: &[Arc<LabPod>], ports: &[u16], work: impl FnO
                 sockets.iter().for_each(|socket| _ = socket.send(b"datagram"));
             }
         });
-        let result = work();
-        stop.store(true, Ordering::Relaxed);
-        result
+        let _end = End(&stop);
+        work()
     })
 }

@@ -3,5 +3,6 @@
 
 mod cleanup;
 mod ground;
+mod out_of_memory;
 mod replaced_programs;
 mod turned_flows;

@@ -1,6 +1,6 @@
 //! Flows that conntrack has the wrong way round go on when their ends are isolated.
 
-use super::ground;
+use super::ground::{self, End};
 use conformance::enforced::{Enforced, Manifests};
 use policy_model::{
     cluster::Cluster,
@@ -22,15 +22,6 @@ const EVERY: Duration = Duration::from_millis(2);
 /// How long the flow goes on before and after it is isolated.
 const MOMENT: Duration = Duration::from_millis(400);
 const WAIT: Duration = Duration::from_millis(100);
-
-/// Ends threads, also when something panics meanwhile.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 fn app(name: &str) -> Selector {
     Selector::new([Requirement::In("app".into(), [name.into()].into())])
