@@ -25,8 +25,10 @@ impl Interner {
         let labels = pod.labels.iter().map(|(key, value)| (self.word(key), self.word(value))).collect();
         let owner =
             pod.owner.map(|owner| Owner { kind: self.word(&owner.kind), name: self.word(&owner.name) });
-        let ports =
-            pod.ports.into_iter().map(|port| NamedPort { name: self.word(&port.name), ..port }).collect();
+        let ports = pod.ports.into_iter().map(|port| NamedPort { name: self.word(&port.name), ..port });
+        let mut ports: Vec<NamedPort> = ports.collect();
+        // It has the room of what it was collected from: four ports, where most pods have one.
+        ports.shrink_to_fit();
         let key = ObjectKey { namespace: self.word(&pod.key.namespace), name: pod.key.name };
         Pod { key, labels, node: pod.node.map(|node| self.word(&node)), ports, owner, ..pod }
     }

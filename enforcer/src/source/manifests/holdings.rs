@@ -98,6 +98,8 @@ impl Holdings {
             }
         }
         file.faults.extend(parsed.problems.iter().map(|problem| Fault::problem(problem, text.clone())));
+        // Built in one go its nodes are full, which they are not after one object at a time: a third of its memory.
+        file.objects = std::mem::take(&mut file.objects).into_iter().collect();
         self.replace(path, Some(file))
     }
 
