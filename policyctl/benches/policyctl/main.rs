@@ -2,9 +2,11 @@
 //! its start to its end, and the most memory that it had. Sizes and verbs are taken in turn, round by round.
 //!
 //! `cargo bench -p policyctl --bench policyctl [-- --small | --write FOLDER]`; `--small` leaves out 10,000 workloads, and
-//! `--write` only writes the inputs of 1,000, to try the program on. Lines that begin with `budget:` are what
-//! `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`; those that begin with `plot:` are its pictures'.
+//! `--write` only writes the inputs of 1,000, to try the program on. Where `PALISADE_CYCLONUS` says where cyclonus is, it is asked
+//! too. Lines that begin with `budget:` are what `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`; those that
+//! begin with `plot:` are its pictures'.
 
+mod beside;
 mod child;
 mod folder;
 
@@ -99,6 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     instructions(&inputs)?;
+    beside::print(within.path(), &SIZES.into_iter().zip(&inputs).take(2).collect::<Vec<_>>())?;
     if !arguments.iter().any(|argument| argument == "--small") {
         let paths = folder::write(within.path(), LARGE)?;
         println!("  {LARGE} workloads and policies (median of 3)");
@@ -126,14 +129,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints how many instructions each verb takes at the two largest usual sizes: on a shared machine they move less than times.
+/// Prints how many instructions each verb takes at 500 and 1,000: on a shared machine they move less than times. At 2,000 counting
+/// would take minutes.
 fn instructions(inputs: &[Paths]) -> Result<(), Box<dyn Error>> {
-    let last = SIZES.len() - 2;
+    let counted = SIZES.into_iter().zip(inputs).filter(|(size, _)| [500, 1_000].contains(size));
     println!("  instructions, all threads, by callgrind (millions)");
     for verb in &VERBS {
         let mut line = String::new();
         let mut before = None;
-        for (size, paths) in SIZES.into_iter().zip(inputs).skip(last) {
+        for (size, paths) in counted.clone() {
             let Some(count) = child::instructions(&(verb.arguments)(paths))? else {
                 println!("    valgrind is not installed: nothing is counted");
                 return Ok(());
