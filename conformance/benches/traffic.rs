@@ -1,13 +1,13 @@
 //! What policy costs traffic as people measure it: flows that begin, a TCP connection at full speed, requests and answers, and
 //! a flood that is denied; on one node and across VXLAN, IPv4 and IPv6. [`conformance::bench`] tells how it is measured.
 //!
-//! `cargo bench -p conformance --bench traffic [-- --rounds N]`; needs root. Lines that begin with `budget:` are what
+//! `cargo bench -p conformance --bench traffic [-- --rounds N | --small]`; needs root. `--small` leaves out 10,000 policies. Lines that begin with `budget:` are what
 //! `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`.
 
 use compiler::ir;
 use conformance::{
     bench::{
-        self, Comparison, Contender, Measured, Paired, Path, Stage, WAYS, Way,
+        self, Asked, Comparison, Contender, Measured, Paired, Path, Stage, WAYS, Way,
         cluster::{Isolated, PermittedBy, Plan},
         layout::{self, Established},
         load::{Denied, Load},
@@ -37,11 +37,11 @@ const STREAM: usize = 2;
 const DENIED: usize = 3;
 const LOADS: usize = 4;
 
-fn run(rounds: usize) -> Result<(), LabError> {
+fn run(Asked { rounds, small }: Asked) -> Result<(), LabError> {
     let start = Instant::now();
     let mut stage = Stage::raise()?;
     let empty = layout::empty(stage.lab(), "the base", "empty");
-    let subjects = subjects(&stage)?;
+    let subjects = subjects(&stage, small)?;
     for contender in subjects.iter().chain([&empty]) {
         stage.install(contender)?;
     }
@@ -58,12 +58,7 @@ fn run(rounds: usize) -> Result<(), LabError> {
         lasting.extend(loads.map(|load| way.path(load)));
         beginning.push(way.path(Box::new(stage.new_flows(way)?)));
     }
-    let over_empty = |subject| Comparison {
-        name: Contender::clone(subject).name,
-        subject: vec![subject],
-        base: vec![&empty],
-    };
-    let comparisons: Vec<_> = subjects.iter().map(over_empty).collect();
+    let comparisons: Vec<_> = subjects.iter().map(|subject| Comparison::over(subject, &empty)).collect();
     let load = processor::load();
     processor::claim()?;
     let of_lasting = measure(&mut stage, &comparisons, &lasting, rounds, |_| {})?;
@@ -107,7 +102,7 @@ fn run(rounds: usize) -> Result<(), LabError> {
 }
 
 /// Everything that stands in the way of the traffic in turn.
-fn subjects(stage: &Stage) -> Result<Vec<Contender>, LabError> {
+fn subjects(stage: &Stage, small: bool) -> Result<Vec<Contender>, LabError> {
     let lab = stage.lab();
     let ports = [stage.ports(1)?, stage.ports(2)?];
     let palisade = |name: &str, table: &str, policies, isolated| {
@@ -115,15 +110,18 @@ fn subjects(stage: &Stage) -> Result<Vec<Contender>, LabError> {
         let rulesets = plan.compile(lab, |node| ports[usize::from(node) - 1].clone());
         Contender::of_rulesets(name, table, &rulesets, ir::Family::Inet)
     };
-    Ok(vec![
+    let mut subjects = vec![
         layout::empty(lab, "the base again (shows the noise)", "again"),
         palisade("one side isolated, 100 policies", "one-100", 100, Isolated::One),
         palisade(USUAL, "both-100", 100, Isolated::Both),
-        palisade("both sides isolated, 10000 policies", "both-10000", 10_000, Isolated::Both),
-        layout::linear(lab, "accepted", 100, Established::Accepted),
-        layout::kube_router(lab, "kube-router", 100),
+        layout::kube_router_iptables(lab, "accepted", 100, Established::Accepted),
+        layout::kube_router_nftables(lab, "kube-router", 100),
         layout::calico(lab, "calico", 100),
-    ])
+    ];
+    if !small {
+        subjects.push(palisade("both sides isolated, 10000 policies", "both-10000", 10_000, Isolated::Both));
+    }
+    Ok(subjects)
 }
 
 /// A flood counts as denied only where none of it arrives, and as a flood only if it arrives without policies.

@@ -14,9 +14,9 @@ fn rebuilt_layouts_permit_what_policies_permit_and_nothing_else() {
     let lab = stage.lab();
     let base = layout::empty(lab, "the base", "empty");
     let layouts = [
-        layout::linear(lab, "judged", POLICIES, Established::Judged),
-        layout::linear(lab, "accepted", POLICIES, Established::Accepted),
-        layout::kube_router(lab, "kube-router", POLICIES),
+        layout::kube_router_iptables(lab, "accepted", POLICIES, Established::Accepted),
+        layout::kube_router_iptables(lab, "judged", POLICIES, Established::Judged),
+        layout::kube_router_nftables(lab, "kube-router", POLICIES),
         layout::calico(lab, "calico", POLICIES),
     ];
     for contender in layouts.iter().chain([&base]) {

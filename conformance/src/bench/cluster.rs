@@ -64,64 +64,15 @@ impl Plan {
     /// What each node of the lab has to enforce: both tables. `ports` tells a node's interfaces.
     #[must_use]
     pub fn compile(&self, lab: &Lab, ports: impl Fn(u8) -> Vec<Port>) -> Vec<Ruleset> {
-        let changes = self.changes(lab);
-        let nodes = lab.nodes().iter().map(|node| {
-            let mut config = Config::new(node.name(), "cni0");
-            config.broadcasts = vec![addresses::pod4(node.index(), 255)];
-            // So many policies for one pod are beyond what a node takes by default.
-            config.limits = Limits::NONE;
-            let mut compiler = Compiler::new(config);
-            changes.iter().cloned().for_each(|change| compiler.apply(change.into()));
-            ports(node.index()).into_iter().for_each(|port| compiler.apply(Event::Port(port)));
-            let _ = compiler.commit();
-            compiler.ruleset().clone()
-        });
-        nodes.collect()
+        compile(&self.changes(lab, REMOTE_PODS), lab, ports)
     }
 
-    fn changes(&self, lab: &Lab) -> Vec<Change> {
-        let mut changes = vec![Change::Namespace(Namespace::new(NAMESPACE, &Labels::default()))];
-        for own in lab.pods() {
-            let app = if &*own.key().name == CLIENT { "client" } else { "server" };
-            let ips = Family::BOTH.map(|family| own.address(family));
-            changes.push(pod(
-                own.key().name.to_string(),
-                labels(app, "flows"),
-                ips,
-                &lab.node(own.node()).name(),
-            ));
-        }
-        for node in lab.nodes() {
-            let n = node.index();
-            let ranges = [format!("{}/24", addresses::pod4(n, 0)), format!("{}/64", addresses::pod6(n, 0))];
-            changes.push(Change::Node(Node {
-                name: node.name().into(),
-                addresses: vec![node.ipv4().into(), node.ipv6().into()],
-                pod_cidrs: ranges.iter().filter_map(|range| range.parse().ok()).collect(),
-            }));
-            let taken = lab.pods().iter().filter(|pod| pod.node() == node.index()).count();
-            for i in 0..usize::from(LOCAL_PODS) - taken {
-                let host = 100 + i as u8;
-                let ips = [
-                    IpAddr::V4(addresses::pod4(node.index(), host)),
-                    addresses::pod6(node.index(), host.into()).into(),
-                ];
-                changes.push(pod(
-                    format!("local-{}-{i}", node.index()),
-                    labels("local", "others"),
-                    ips,
-                    &node.name(),
-                ));
-            }
-        }
+    /// All objects, with this many pods that are on no node of the lab.
+    #[must_use]
+    pub fn changes(&self, lab: &Lab, remote: usize) -> Vec<Change> {
         let apps = self.policies.max(1);
-        changes.extend((0..REMOTE_PODS).map(|i| {
-            let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 128, 0, 0)) + i as u32);
-            let v6 =
-                Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd00, 0x10, 0x128, 0, 0, 0, 0, 0)) + i as u128);
-            let labels = labels(&format!("app-{}", i % apps), "remote");
-            pod(format!("remote-{i}"), labels, [v4.into(), v6.into()], &format!("remote-{}", i / 100))
-        }));
+        let mut changes = of_lab(lab);
+        changes.extend((0..remote).map(|i| remote_pod(i, &format!("app-{}", i % apps))));
         changes.extend((0..self.policies).map(|i| Change::Policy(self.policy(i))));
         changes
     }
@@ -170,10 +121,75 @@ impl Plan {
     /// The address of the peer that a policy names, and the port that it may use: what other layouts are filled with.
     #[must_use]
     pub fn peer(i: usize, family: Family) -> (IpAddr, u16) {
-        let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 128, 0, 0)) + i as u32);
-        let v6 = Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd00, 0x10, 0x128, 0, 0, 0, 0, 0)) + i as u128);
-        (family.pick(v4.into(), v6.into()), 8000 + (i % 1000) as u16)
+        let [v4, v6] = remote_addresses(i);
+        (family.pick(v4, v6), 8000 + (i % 1000) as u16)
     }
+}
+
+/// What each node of the lab has to enforce of these objects: both tables. `ports` tells a node's interfaces.
+pub(super) fn compile(changes: &[Change], lab: &Lab, ports: impl Fn(u8) -> Vec<Port>) -> Vec<Ruleset> {
+    let nodes = lab.nodes().iter().map(|node| {
+        let mut config = Config::new(node.name(), "cni0");
+        config.broadcasts = vec![addresses::pod4(node.index(), 255)];
+        // So many policies for one pod, or so many peers, are beyond what a node takes by default.
+        config.limits = Limits::NONE;
+        let mut compiler = Compiler::new(config);
+        changes.iter().cloned().for_each(|change| compiler.apply(change.into()));
+        ports(node.index()).into_iter().for_each(|port| compiler.apply(Event::Port(port)));
+        let _ = compiler.commit();
+        compiler.ruleset().clone()
+    });
+    nodes.collect()
+}
+
+/// The namespace, the nodes, the pods of the flows (group `flows`) and so many others (group `others`) that each node is full.
+pub(super) fn of_lab(lab: &Lab) -> Vec<Change> {
+    let mut changes = vec![Change::Namespace(Namespace::new(NAMESPACE, &Labels::default()))];
+    for own in lab.pods() {
+        let app = if &*own.key().name == CLIENT { "client" } else { "server" };
+        let ips = Family::BOTH.map(|family| own.address(family));
+        changes.push(pod(
+            own.key().name.to_string(),
+            labels(app, "flows"),
+            ips,
+            &lab.node(own.node()).name(),
+        ));
+    }
+    for node in lab.nodes() {
+        let n = node.index();
+        let ranges = [format!("{}/24", addresses::pod4(n, 0)), format!("{}/64", addresses::pod6(n, 0))];
+        changes.push(Change::Node(Node {
+            name: node.name().into(),
+            addresses: vec![node.ipv4().into(), node.ipv6().into()],
+            pod_cidrs: ranges.iter().filter_map(|range| range.parse().ok()).collect(),
+        }));
+        let taken = lab.pods().iter().filter(|pod| pod.node() == node.index()).count();
+        for i in 0..usize::from(LOCAL_PODS) - taken {
+            let host = 100 + i as u8;
+            let ips = [
+                IpAddr::V4(addresses::pod4(node.index(), host)),
+                addresses::pod6(node.index(), host.into()).into(),
+            ];
+            changes.push(pod(
+                format!("local-{}-{i}", node.index()),
+                labels("local", "others"),
+                ips,
+                &node.name(),
+            ));
+        }
+    }
+    changes
+}
+
+/// A pod of no node of the lab.
+pub(super) fn remote_pod(i: usize, app: &str) -> Change {
+    pod(format!("remote-{i}"), labels(app, "remote"), remote_addresses(i), &format!("remote-{}", i / 100))
+}
+
+fn remote_addresses(i: usize) -> [IpAddr; 2] {
+    let v4 = u32::from(Ipv4Addr::new(10, 128, 0, 0)) + i as u32;
+    let v6 = u128::from(Ipv6Addr::new(0xfd00, 0x10, 0x128, 0, 0, 0, 0, 0)) + i as u128;
+    [Ipv4Addr::from(v4).into(), Ipv6Addr::from(v6).into()]
 }
 
 fn labels(app: &str, group: &str) -> Labels {
@@ -193,7 +209,7 @@ fn pod(name: String, labels: Labels, ips: [IpAddr; 2], node: &str) -> Change {
     })
 }
 
-fn is(key: &str, value: &str) -> Selector {
+pub(super) fn is(key: &str, value: &str) -> Selector {
     Selector::new([Requirement::In(key.into(), [value.into()].into())])
 }
 

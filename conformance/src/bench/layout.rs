@@ -6,7 +6,7 @@ mod kube_router;
 mod pods;
 
 pub use calico::calico;
-pub use kube_router::kube_router;
+pub use kube_router::kube_router_nftables;
 
 use super::{
     Contender,
@@ -32,14 +32,16 @@ pub enum Established {
     Judged,
 }
 
-/// kube-router's layout (v2, `pkg/controllers/netpol`): a rule for each isolated pod that jumps to the pod's chain, there a
+/// kube-router's layout of iptables and ipsets (v2, `pkg/controllers/netpol`), written as nft rules: a rule for each isolated pod that jumps to the pod's chain, there a
 /// jump to the chain of each policy, which sets a mark where it permits; at the end what has no mark is rejected. Each
 /// policy's peers are a set. All local pods are isolated.
 #[must_use]
-pub fn linear(lab: &Lab, name: &str, policies: usize, established: Established) -> Contender {
+pub fn kube_router_iptables(lab: &Lab, name: &str, policies: usize, established: Established) -> Contender {
     let title = match established {
-        Established::Accepted => format!("kube-router's layout, {policies} policies (established accepted)"),
-        Established::Judged => format!("chain of jumps, {policies} policies (each packet judged)"),
+        Established::Accepted => {
+            format!("kube-router's iptables layout, {policies} policies (established accepted)")
+        }
+        Established::Judged => format!("the same, {policies} policies, each packet judged"),
     };
     let tables = Family::BOTH.map(|family| {
         let ip = family.pick("ip", "ip6");

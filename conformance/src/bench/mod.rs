@@ -13,28 +13,51 @@
 pub mod cluster;
 mod contender;
 pub mod layout;
+pub mod live;
 pub mod load;
 mod nfnetlink;
 pub mod processor;
 mod rounds;
+mod shape;
 mod stage;
 pub mod statistics;
 mod switch;
 
 pub use contender::Contender;
 pub use load::Load;
-pub use rounds::{Comparison, Measured, Paired, Path, measure};
+pub use rounds::{Comparison, Measured, Paired, Path, flatness, measure};
+pub use shape::Shape;
 pub use stage::{PORT, Stage, WAYS, Way};
 
-use crate::lab::LabError;
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
-/// What a bench's `main` does: `run` with as many rounds as `--rounds N` says.
+/// What the words after a bench's name ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// `--rounds N`, or as many as the bench does by itself.
+    pub rounds: usize,
+    /// `--small`: without the largest sizes.
+    pub small: bool,
+}
+
+impl Asked {
+    /// Of sizes that grow, those that are asked for: the large ones are above 1,000.
+    pub fn sizes<'a>(self, sizes: &'a [usize]) -> &'a [usize] {
+        let small = sizes.iter().take_while(|size| **size <= 1_000).count();
+        if self.small { &sizes[..small] } else { sizes }
+    }
+}
+
+/// What a bench's `main` does: `run` with what is asked for.
 #[must_use]
-pub fn main(rounds: usize, run: impl FnOnce(usize) -> Result<(), LabError>) -> ExitCode {
+pub fn main<E: Display>(rounds: usize, run: impl FnOnce(Asked) -> Result<(), E>) -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    let asked = words.iter().skip_while(|word| *word != "--rounds").nth(1);
-    match run(asked.and_then(|number| number.parse().ok()).unwrap_or(rounds)) {
+    let number = words.iter().skip_while(|word| *word != "--rounds").nth(1);
+    let asked = Asked {
+        rounds: number.and_then(|number| number.parse().ok()).unwrap_or(rounds),
+        small: words.iter().any(|word| word == "--small"),
+    };
+    match run(asked) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -33,6 +33,14 @@ pub struct Comparison<'a> {
     pub base: Vec<&'a Contender>,
 }
 
+impl<'a> Comparison<'a> {
+    /// One subject with one base, under the subject's name.
+    #[must_use]
+    pub fn over(subject: &'a Contender, base: &'a Contender) -> Self {
+        Self { name: subject.name.clone(), subject: vec![subject], base: vec![base] }
+    }
+}
+
 /// What the rounds said about one comparison on one path: by figure of the load.
 #[derive(Clone, Debug, Default)]
 pub struct Measured(pub Vec<Paired>);
@@ -82,6 +90,19 @@ impl Paired {
     pub fn subjects(&self) -> impl Iterator<Item = f64> {
         self.base.iter().zip(&self.over).map(|(base, over)| base + over)
     }
+}
+
+/// The dearest of these over the cheapest, by what they cost over the base.
+#[must_use]
+pub fn flatness(measured: &[&Measured]) -> Middle {
+    let by_cost = |m: &&&Measured| m.mean().over().median;
+    let compare = |a: &&&Measured, b: &&&Measured| by_cost(a).total_cmp(&by_cost(b));
+    let (best, worst) = (measured.iter().min_by(compare), measured.iter().max_by(compare));
+    let ratios = best.zip(worst).map(|(best, worst)| {
+        let pairs = best.mean().over.into_iter().zip(worst.mean().over);
+        pairs.filter(|(best, _)| *best > 0.0).map(|(best, worst)| worst / best).collect()
+    });
+    Middle::of(ratios.unwrap_or_default())
 }
 
 /// One visit: by path, by figure, the median of its bursts.

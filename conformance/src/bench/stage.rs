@@ -47,7 +47,7 @@ const NEW_FLOWS_PORT: u16 = 7001;
 /// The port that requests go to.
 const REQUESTS_PORT: u16 = 7002;
 /// The port that nothing permits.
-const DENIED_PORT: u16 = 7003;
+pub(super) const DENIED_PORT: u16 = 7003;
 
 /// What the last of all policies permits.
 pub(super) const PERMITTED: [(Protocol, u16); 4] = [

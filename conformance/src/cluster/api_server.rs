@@ -19,7 +19,6 @@ use std::{
 const ADDRESS: &str = "172.30.0.1";
 /// What every kubeconfig calls it.
 const URL: &str = "https://172.30.0.1:6443";
-const SERVICES: &str = "10.96.0.0/16";
 /// The names and addresses in its certificate; the last is the first address of the Services.
 const NAMES: &str = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:172.30.0.1,\
                      IP:127.0.0.1,IP:10.96.0.1";
@@ -41,6 +40,9 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
+    /// The range of its Services' addresses.
+    pub(super) const SERVICES: &'static str = "10.96.0.0/16";
+
     /// Builds what is missing, and starts both; ready when this returns. `name` is the test's.
     ///
     /// # Errors
@@ -233,7 +235,7 @@ fn server_arguments(authority: &Authority, dir: &Path) -> Vec<String> {
     [
         ("etcd-servers", format!("http://{}", etcd::CLIENTS)),
         ("advertise-address", ADDRESS.to_owned()),
-        ("service-cluster-ip-range", SERVICES.to_owned()),
+        ("service-cluster-ip-range", ApiServer::SERVICES.to_owned()),
         ("authorization-mode", "RBAC".to_owned()),
         // It waits for accounts that a controller manager would make.
         ("disable-admission-plugins", "ServiceAccount".to_owned()),

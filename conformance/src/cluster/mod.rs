@@ -13,6 +13,7 @@ mod binaries;
 mod build;
 mod certificates;
 mod control_plane;
+mod cyclonus;
 mod dns;
 pub(crate) mod engine;
 mod error;
@@ -33,6 +34,8 @@ mod server;
 
 pub use api_server::ApiServer;
 pub use binaries::Binaries;
+pub use cyclonus::cyclonus;
+pub use engine::KubeRouter;
 pub use error::ClusterError;
 pub use helm::helm;
 pub use images::agnhost_image;

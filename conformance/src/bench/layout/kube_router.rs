@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 /// All local pods are isolated for both directions by the same policies.
 #[must_use]
-pub fn kube_router(lab: &Lab, name: &str, policies: usize) -> Contender {
+pub fn kube_router_nftables(lab: &Lab, name: &str, policies: usize) -> Contender {
     let tables = Family::BOTH.map(|family| {
         let ip = family.pick("ip", "ip6");
         (ip, name, table(lab, ip, policies, family))

@@ -89,8 +89,8 @@ fn read_files(
 mod tests {
     use super::{
         super::recipe::{
-            AGNHOST, CNI_FLANNEL, CNI_PLUGINS, COREDNS, CYCLONUS, FLANNELD, GINKGO, HELM, KUBE_ROUTER,
-            KUBERNETES, NETPOL, PAUSE,
+            AGNHOST, CNI_FLANNEL, CNI_PLUGINS, COREDNS, CYCLONUS, CYCLONUS_ITSELF, FLANNELD, GINKGO, HELM,
+            KUBE_ROUTER, KUBERNETES, NETPOL, PAUSE,
         },
         *,
     };
@@ -108,6 +108,7 @@ mod tests {
             FLANNELD,
             COREDNS,
             CYCLONUS,
+            CYCLONUS_ITSELF,
             HELM,
             KUBE_ROUTER,
         ];

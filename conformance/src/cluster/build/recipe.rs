@@ -161,6 +161,15 @@ pub(in crate::cluster) const COREDNS: Recipe = Recipe {
     ..NOTHING
 };
 
+/// cyclonus itself, whose `analyze` is compared with `policyctl`.
+pub(in crate::cluster) const CYCLONUS_ITSELF: Recipe = Recipe {
+    name: "cyclonus-itself",
+    module: "cyclonus",
+    upstream: Some("github.com/mattfenwick/cyclonus"),
+    packages: &["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
+    ..NOTHING
+};
+
 /// Cases of cyclonus in a world of their own, and what probes in their pods.
 pub(in crate::cluster) const CYCLONUS: Recipe = Recipe {
     name: "cyclonus",

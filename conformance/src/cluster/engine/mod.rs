@@ -3,6 +3,8 @@
 mod kube_router;
 pub(crate) mod palisade;
 
+pub use kube_router::KubeRouter;
+
 use super::{Cluster, ClusterError, Engine, accounts::Accounts, programs::Programs};
 
 /// Starts the engine of the cluster's options, and waits until it enforces.

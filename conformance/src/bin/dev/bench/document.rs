@@ -1,10 +1,13 @@
 //! `docs/performance.md`, made of what the benchmarks printed.
 
-use super::{kept::Report, plots::Plot};
+use super::{Budget, goals, kept::Report, plots::Plot};
 use std::fmt::Write;
 
-/// What the figures mean, written by hand.
-const NOTES: &str = include_str!("notes.md");
+/// What the figures mean, written by hand; behind [`REASONS`] why goals are missed, a line a goal.
+pub(super) const NOTES: &str = include_str!("notes.md");
+
+/// The heading that the document's readers do not see: each reason stands below the goals.
+pub(super) const REASONS: &str = "\n## Goals that are missed\n";
 
 /// The folder of the pictures, beside the document.
 pub(super) const PICTURES: &str = "performance";
@@ -20,8 +23,12 @@ pub(super) fn text(reports: &[Report], plots: &[Plot]) -> String {
     for (name, value) in reports.first().iter().flat_map(|first| first.machine.iter().filter(is_common)) {
         let _ = writeln!(text, "- {name}: {value}");
     }
+    let (notes, reasons) = NOTES.split_once(REASONS).unwrap_or((NOTES, ""));
+    let budgets: Vec<&Budget> = reports.iter().flat_map(|report| &report.budgets).collect();
+    text += "\n## Goals\n\n";
+    text += &goals::text(&budgets, reasons);
     text += "\n## Budgets\n\n| what | budget | measured | |\n| --- | --- | --- | --- |\n";
-    for budget in reports.iter().flat_map(|report| &report.budgets) {
+    for budget in budgets {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
@@ -34,7 +41,7 @@ pub(super) fn text(reports: &[Report], plots: &[Plot]) -> String {
     for plot in plots {
         let _ = writeln!(text, "\n![{}]({PICTURES}/{})", plot.title, plot.file);
     }
-    let _ = write!(text, "\n{NOTES}");
+    let _ = write!(text, "\n{notes}");
     for report in reports {
         let own = report.machine.iter().filter(|line| !is_common(line));
         let own: Vec<String> = own.map(|(name, value)| format!("{name} {value}")).collect();
@@ -66,7 +73,8 @@ mod tests {
         let plot = Plot { title: "G".to_owned(), file: "g.svg".to_owned(), svg: String::new() };
         let text = text(&[report("a: b", "today"), report("c: d", "yesterday")], &[plot]);
         assert!(text.contains("![G](performance/g.svg)\n"), "{text}");
-        assert!(text.contains("-->\n\n- kernel: 6\n\n"), "{text}");
+        assert!(text.contains("-->\n\n- kernel: 6\n\n## Goals\n\n| what"), "{text}");
+        assert!(!text.contains(REASONS), "{text}");
         assert!(text.contains("| x | 1 | 2 | not met |\n"), "{text}");
         assert!(text.contains("## a: b\n\ndate today\n\n```text\nfigures\n```\n"), "{text}");
         assert!(text.contains("## c: d\n\ndate yesterday\n\n```text\nfigures\n```\n"), "{text}");

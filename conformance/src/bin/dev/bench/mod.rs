@@ -1,6 +1,7 @@
 //! `cargo bench-all`: every benchmark target of the workspace, one after the other, and what they say about the budgets.
 
 mod document;
+mod goals;
 mod kept;
 pub(crate) mod machine;
 mod plots;
@@ -9,6 +10,7 @@ use crate::{
     runner::{self, RunError},
     workspace::{self, Workspace, WorkspaceError},
 };
+use conformance::cluster::{self, ClusterError};
 use kept::Report;
 use std::{
     fs, io,
@@ -21,8 +23,11 @@ pub(crate) struct Choice {
     /// Only benchmarks whose name contains one of these.
     names: Vec<String>,
     /// Keep what they print, and write docs/performance.md from all that is kept.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "options")]
     write: bool,
+    /// Options of the benchmarks, such as `--small` or `--rounds 5`: to see that they run, not to keep what they say.
+    #[arg(last = true)]
+    options: Vec<String>,
 }
 
 /// The benchmarks could not be run, or their figures not be written.
@@ -34,6 +39,8 @@ pub(crate) enum BenchError {
     Run(#[from] RunError),
     #[error("no benchmark is called {}: there are {}", asked.join(" or "), known.join(", "))]
     Unknown { asked: Vec<String>, known: Vec<String> },
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot read {}: {source}", path.display())]
@@ -87,6 +94,12 @@ pub(crate) fn run(choice: &Choice) -> Result<bool, BenchError> {
         println!("{package}: {name}");
         let mut command = workspace::cargo();
         command.current_dir(&workspace.workspace_root).args(["bench", "--package", package, "--bench", name]);
+        if *name == "policyctl" {
+            command.env("PALISADE_CYCLONUS", cluster::cyclonus()?);
+        }
+        if !choice.options.is_empty() {
+            command.arg("--").args(&choice.options);
+        }
         let mut printed = String::new();
         let outcome = runner::run(&mut command, |line| printed += &String::from_utf8_lossy(line))?;
         all_ran &= outcome.success;
