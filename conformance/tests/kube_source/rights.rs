@@ -141,18 +141,18 @@ fn bound(ground: &Ground, secret: &str) -> String {
 
 /// Puts a token into a volume as a kubelet does: a folder of its own, and one link that leads to it and is replaced in one step.
 fn project(volume: &Path, token: &str) {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_nanos();
     let folder = volume.join(format!("..{at}"));
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("token"), token.trim()).unwrap();
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("token"), token.trim()).expect("a file");
     let (half, data, file) = (volume.join("..data_tmp"), volume.join("..data"), volume.join("token"));
     let before = fs::read_link(&data).ok();
-    symlink(folder.file_name().unwrap(), &half).unwrap();
-    fs::rename(&half, &data).unwrap();
+    symlink(folder.file_name().expect("a name"), &half).expect("a link");
+    fs::rename(&half, &data).expect("the link");
     if let Some(before) = before {
-        fs::remove_dir_all(volume.join(before)).unwrap();
+        fs::remove_dir_all(volume.join(before)).expect("the old folder");
     } else {
-        symlink("..data/token", file).unwrap();
+        symlink("..data/token", file).expect("a link");
     }
 }
 
