@@ -3,7 +3,7 @@
 mod support;
 
 use compiler::{
-    Compiler,
+    Compiler, Pace,
     config::Config,
     delta::{Delta, Op},
     ir::{Family, Key, Ruleset, Set, Verdict},
@@ -18,8 +18,8 @@ use enforcer::{
 use nix::errno::Errno;
 use policy_model::cluster::Change;
 use std::{
-    net::IpAddr,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 use support::committing::Committing;
 
@@ -176,28 +176,77 @@ fn engine_ops<B: Backend>(engine: &Engine<B>, from: &Ruleset) -> usize {
     compiler::delta::diff(from, engine.compiler().ruleset()).ops.len()
 }
 
+/// A flow of UDP from port 1000, known to conntrack as it was opened.
+fn flow(source: &str, destination: &str, port: u16) -> Tracked {
+    let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
+    let original = Tuple { source, destination, protocol: 17, ports: Some((1000, port)) };
+    Tracked { original, reply: original.mirrored() }
+}
+
 #[test]
 fn conntrack_forgets_the_addresses_of_pods_that_are_gone_or_others_and_no_more() {
+    let (front, api, db) = ("10.244.1.2", "10.244.1.3", "10.244.1.4");
+    let fake = Fake::new();
+    let mut engine = engine(fake.clone(), &shop());
+    engine.start().unwrap();
+    let flows = [flow("10.9.9.9", front, 1), flow(api, "10.9.9.9", 2), flow("10.9.9.9", db, 3)];
+    flows.iter().for_each(|flow| fake.track(*flow));
+    let key = |name: &str| policy_model::object::ObjectKey::new("shop", name);
+    engine.apply(Change::PolicyDeleted(key("db")).into());
+    engine.commit().unwrap();
+    assert_eq!(fake.flows(), flows, "a verdict that changes is no death");
+
+    engine.apply(Change::PodDeleted(key("front")).into());
+    engine.commit().unwrap();
+    assert_eq!(fake.flows(), flows[1..], "gone");
+
+    engine.apply(Change::PodDeleted(key("api")).into());
+    feed(&mut engine, &pod("next", api));
+    engine.commit().unwrap();
+    assert_eq!(fake.flows(), flows[2..], "another pod's in one commit");
+}
+
+#[test]
+fn what_conntrack_knows_of_a_pod_that_is_gone_is_looked_for_later_but_before_its_address_is_anothers() {
+    let (front, api) = ("10.244.1.2", "10.244.1.3");
     let fake = Fake::new();
     let mut engine = engine(fake.clone(), &shop());
     engine.start().unwrap();
     let key = |name: &str| policy_model::object::ObjectKey::new("shop", name);
-    engine.apply(Change::PolicyDeleted(key("db")).into());
-    engine.commit().unwrap();
-    assert_eq!(fake.forgotten(), [] as [IpAddr; 0], "a verdict that changes is no death");
+    let (old, other) = (flow("10.9.9.9", front, 1), flow("10.9.9.9", api, 1));
+    [old, other].into_iter().for_each(|flow| fake.track(flow));
+    assert_eq!(engine.forgetting_at(), None);
 
     engine.apply(Change::PodDeleted(key("front")).into());
-    engine.commit().unwrap();
-    assert_eq!(fake.forgotten(), ["10.244.1.2".parse::<IpAddr>().unwrap()], "gone");
+    engine.commit_at(Pace::Light).unwrap();
+    assert_eq!(fake.flows(), [old, other], "no event waits for this");
+    assert!(engine.forgetting_at().is_some());
+    let asked = engine.begin_forgetting();
+    assert_eq!(asked, [front.parse().unwrap()].into());
+    assert_eq!(engine.forgetting_at(), None, "they are being read");
+    let entries = fake.clone().tracked(&asked);
+    assert_eq!(entries.as_ref().map(Vec::len).unwrap(), 1);
 
+    // Before they are, the address is another pod's.
+    feed(&mut engine, &pod("next", front));
+    engine.commit_at(Pace::Light).unwrap();
+    assert_eq!(fake.flows(), [other]);
+    let new = flow("10.9.9.9", front, 2);
+    fake.track(new);
+    engine.forget(Ok(fake.clone().tracked(&asked).unwrap()), Duration::from_millis(1));
+    assert_eq!(fake.flows(), [other, new], "they are the new pod's");
+
+    // It rests, but not for what is asked to be done before it returns.
     engine.apply(Change::PodDeleted(key("api")).into());
-    feed(&mut engine, &pod("next", "10.244.1.3"));
-    engine.commit().unwrap();
-    assert_eq!(
-        fake.forgotten()[1..],
-        ["10.244.1.3".parse::<IpAddr>().unwrap()],
-        "another pod's in one commit"
-    );
+    engine.commit_at(Pace::Light).unwrap();
+    assert!(engine.forgetting_at().is_some_and(|at| at > Instant::now()));
+    let error = Error::Unsettled(1);
+    engine.begin_forgetting();
+    engine.forget(Err(error), Duration::from_millis(1));
+    assert!(engine.forgetting_at().is_some(), "what could not be read is read again");
+    engine.forget_now();
+    assert_eq!(fake.flows(), [new]);
+    assert_eq!(engine.forgetting_at(), None);
 }
 
 /// A kernel that refuses sets whose names end like this, for as long as it is told to.
@@ -314,6 +363,16 @@ fn flows_that_conntrack_has_the_wrong_way_round_are_forgotten_when_their_pods_ar
     engine.commit().unwrap();
     assert_eq!(fake.flows(), others);
     assert_eq!(engine.totals().forgotten, 1);
+
+    // Pods that are relabelled do not wait for it, and are isolated all the same.
+    feed(&mut engine, &pod("front", front).replace("app: front", "app: none"));
+    engine.commit().unwrap();
+    fake.track(turned);
+    feed(&mut engine, &pod("front", front));
+    engine.commit_at(Pace::Light).unwrap();
+    assert_eq!(fake.flows().len(), 6);
+    engine.forget_now();
+    assert_eq!(fake.flows(), others);
 
     // Where the table is new, so is the isolation of all.
     fake.track(turned);

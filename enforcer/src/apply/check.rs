@@ -1,54 +1,19 @@
-//! The regular comparison of the kernel's tables with what they should hold, part by part. A thread reads the parts on a socket
-//! of its own; the loop compares each when it comes, and commits between them as ever.
+//! The regular comparison of the kernel's tables with what they should hold, part by part. The [`Reader`](super::Reader) reads the parts;
+//! the loop compares each when it comes, and commits between them as ever.
 //!
 //! A part that a commit of ours has touched since it was read, or while it was, is read again. So is one during which
 //! somebody else has committed, whatever it was. What differs is read once more as a whole and repaired by
 //! [`Engine::verify`](super::Engine::verify).
 
-use super::input::Input;
-use crate::nft::{Error, Found, Kernel, Part, Wanted};
+use crate::nft::{Error, Found, Part, Wanted};
 use compiler::{
     delta::{Delta, Op},
     ir::{Family, Name, Ruleset, Set, Table},
 };
-use std::{
-    collections::HashSet,
-    io,
-    sync::mpsc::{self, Sender},
-    thread,
-};
+use std::collections::HashSet;
 
 /// So often one part is read again before it is read while nothing is committed.
 const ATTEMPTS: u32 = 10;
-
-/// The thread that reads. It ends when this is dropped.
-#[derive(Debug)]
-pub struct PartReader(Sender<Wanted>);
-
-impl PartReader {
-    /// Reads with this kernel, and tells the loop.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub fn start(mut kernel: Kernel, inputs: Sender<Input>) -> io::Result<Self> {
-        let (sender, orders) = mpsc::channel();
-        let run = move || {
-            for wanted in orders {
-                let part = kernel.read_part(wanted);
-                if inputs.send(Input::Part(Box::new(part))).is_err() {
-                    return;
-                }
-            }
-        };
-        thread::Builder::new().name("check".into()).spawn(run)?;
-        Ok(Self(sender))
-    }
-
-    /// Asks for a part; `false`: the thread has ended.
-    pub(super) fn ask(&self, wanted: Wanted) -> bool {
-        self.0.send(wanted).is_ok()
-    }
-}
 
 /// What follows from a part.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@ mod answers;
 
 use super::{
     batch::{Batch, Seen, Unfinished},
-    check::{PartReader, Step},
+    check::Step,
     engine::{Engine, Outcome},
     input::Input,
     limited::Limited,
+    reader::Reader,
     schedule::{Due, Schedule},
     telling::Telling,
 };
@@ -50,7 +51,7 @@ pub struct Daemon<B> {
     tracker: Tracker,
     flags: Option<FlagKeeper>,
     keeper: Option<Keeper>,
-    reader: Option<PartReader>,
+    reader: Option<Reader>,
     /// What is in force is the state on disk: the source has not told its own yet.
     provisional: bool,
     schedule: Schedule,
@@ -115,9 +116,9 @@ impl<B: Backend> Daemon<B> {
         self
     }
 
-    /// Reads the tables for the regular comparison with this. Without it no change is committed while they are compared.
+    /// Reads the tables for the regular comparison with this, and conntrack's. Without it no change is committed meanwhile.
     #[must_use]
-    pub fn with_reader(self, reader: PartReader) -> Self {
+    pub fn with_reader(self, reader: Reader) -> Self {
         Self { reader: Some(reader), ..self }
     }
 
@@ -179,6 +180,7 @@ impl<B: Backend> Daemon<B> {
     pub fn run(mut self, inputs: &Receiver<Input>) {
         while self.turn(inputs).is_continue() {}
         self.tidy();
+        self.engine.forget_now();
         if let Some(keeper) = self.keeper.take() {
             keeper.finish(&self.cluster);
         }
@@ -187,6 +189,7 @@ impl<B: Backend> Daemon<B> {
     fn turn(&mut self, inputs: &Receiver<Input>) -> ControlFlow<()> {
         let others = [
             self.engine.tidy_at(),
+            self.engine.forgetting_at(),
             self.keeper.as_ref().and_then(Keeper::due),
             self.telling.next().filter(|_| self.is_idle()),
         ];
@@ -208,6 +211,9 @@ impl<B: Backend> Daemon<B> {
         }
         if self.engine.tidy_at().is_some_and(|at| at <= Instant::now()) {
             self.tidy();
+        }
+        if self.engine.forgetting_at().is_some_and(|at| at <= Instant::now()) {
+            self.look_through_conntrack();
         }
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(&self.cluster, Instant::now());
@@ -240,6 +246,10 @@ impl<B: Backend> Daemon<B> {
                 if let Some(step) = self.engine.check(*part) {
                     self.follow(step);
                 }
+            }
+            Input::Conntrack { entries, took } => {
+                self.engine.forget(entries, took);
+                self.metrics.set_totals(&self.engine.totals());
             }
             Input::Foreign => self.schedule.foreign(Instant::now()),
             Input::Ask(question) => self.answer(question),
@@ -386,16 +396,24 @@ impl<B: Backend> Daemon<B> {
     /// Compares the tables part by part; `false`: that cannot be done now.
     fn begin_check(&mut self) -> bool {
         match (&self.reader, self.engine.begin_check()) {
-            (Some(reader), Some(first)) => reader.ask(first),
+            (Some(reader), Some(first)) => reader.part(first),
             _ => false,
         }
     }
 
     fn follow(&mut self, step: Step) {
         match step {
-            Step::Read(wanted) => _ = self.reader.as_ref().is_some_and(|reader| reader.ask(wanted)),
+            Step::Read(wanted) => _ = self.reader.as_ref().is_some_and(|reader| reader.part(wanted)),
             Step::Equal => debug!("the tables are as they should be"),
             Step::Whole => self.act(Due::Verify),
+        }
+    }
+
+    /// No event waits for what is found there.
+    fn look_through_conntrack(&mut self) {
+        let addresses = self.engine.begin_forgetting();
+        if !self.reader.as_ref().is_some_and(|reader| reader.conntrack(addresses)) {
+            self.engine.forget_now();
         }
     }
 

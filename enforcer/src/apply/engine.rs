@@ -4,11 +4,12 @@
 //! back and the whole ruleset is tried as a difference to that; if it is refused too, the objects at fault are left out and
 //! their pods denied, so that one bad object never keeps the rest from being in force.
 
+mod forgetting;
+
 use super::{
     check::{Check, Step},
-    departed::departed,
+    moves::Moves,
     quarantine::Quarantine,
-    turned::{is_turned, isolated},
 };
 use crate::nft::{Backend, Commit, Dump, Error, Object, Part, Wanted};
 use compiler::{
@@ -20,10 +21,11 @@ use compiler::{
     stages::Stages,
     text::{self, Style},
 };
+use forgetting::Forgetting;
+use policy_model::cluster::Change;
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    net::IpAddr,
     time::{Duration, Instant},
 };
 use tracing::{Level, debug, enabled, error, info, warn};
@@ -33,9 +35,6 @@ const ATTEMPTS: usize = 16;
 
 /// How long a packet may be among the rules that it has met: hundreds of times what it takes.
 const UNDER_WAY: Duration = Duration::from_millis(1);
-
-/// How often to look for flows that conntrack has the wrong way round.
-const TURNED_ATTEMPTS: usize = 8;
 
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +76,7 @@ pub struct Engine<B> {
     totals: Totals,
     /// What nothing leads to any more since the last commit.
     leaving: Option<Leaving>,
+    forgetting: Forgetting,
     check: Option<Check>,
 }
 
@@ -100,12 +100,15 @@ impl<B: Backend> Engine<B> {
             revision: 0,
             totals: Totals::default(),
             leaving: None,
+            forgetting: Forgetting::default(),
             check: None,
         }
     }
 
     /// Feeds the compiler.
     pub fn apply(&mut self, event: Event) {
+        let changes_policies = matches!(&event, Event::Cluster(Change::Policy(_) | Change::PolicyDeleted(_)));
+        self.forgetting.policies_change |= changes_policies;
         self.compiler.apply(event);
     }
 
@@ -171,6 +174,7 @@ impl<B: Backend> Engine<B> {
     pub fn commit(&mut self) -> Result<Outcome, Error> {
         let outcome = self.commit_at(Pace::Whole)?;
         self.tidy()?;
+        self.forget_now();
         Ok(outcome)
     }
 
@@ -288,6 +292,7 @@ impl<B: Backend> Engine<B> {
     fn resync_whole(&mut self) -> Result<Outcome, Error> {
         let outcome = self.resync()?;
         self.tidy()?;
+        self.forget_now();
         Ok(outcome)
     }
 
@@ -366,14 +371,8 @@ impl<B: Backend> Engine<B> {
         // What is removed may be made anew.
         self.remove_left()?;
         let ops = delta.ops.len();
-        let isolated = isolated(&delta);
-        // Before the switch, so that the flows that this is about lose nothing. By chance it may be the server again whose packet comes
-        // first, so it is looked again while there are some, and once more behind the switch.
-        let mut turned = 0;
-        while turned < TURNED_ATTEMPTS && self.forget_turned(&isolated) {
-            turned += 1;
-            std::thread::sleep(UNDER_WAY);
-        }
+        let moves = Moves::of(&delta);
+        self.before_switch(&delta, &moves);
         let Stages { prepare, switch, remove } = delta.into_stages();
         let mut took = Duration::ZERO;
         for step in [&prepare, &switch].into_iter().filter(|step| !step.is_empty()) {
@@ -382,40 +381,12 @@ impl<B: Backend> Engine<B> {
             took += commit.took;
         }
         self.in_force(&switch, ops, took);
-        if turned > 0 {
-            self.forget_turned(&isolated);
-        }
+        self.after_switch(moves);
         if !remove.is_empty() {
             let wait = if switch.is_empty() { Duration::ZERO } else { UNDER_WAY };
             self.leaving = Some(Leaving { remove, at: Instant::now() + wait });
         }
         Ok(Outcome::Committed { ops, took })
-    }
-
-    /// Of pods that are isolated now, lets conntrack forget the flows that it has the wrong way round. Whether there were any.
-    fn forget_turned(&mut self, isolated: &BTreeSet<IpAddr>) -> bool {
-        if isolated.is_empty() {
-            return false;
-        }
-        let wanted = wanted(&self.compiler, &self.quarantine);
-        let config = self.compiler.config();
-        let forgotten = self.backend.forget_flows(isolated, &|flow| is_turned(flow, &wanted, config));
-        match forgotten {
-            Ok(count) => {
-                if count > 0 {
-                    info!(
-                        entries = count,
-                        "conntrack entries are deleted that had flows the wrong way round"
-                    );
-                }
-                self.totals.forgotten += count as u64;
-                count > 0
-            }
-            Err(error) => {
-                warn!(%error, "conntrack cannot be asked for flows that it has the wrong way round");
-                false
-            }
-        }
     }
 
     fn transact(&mut self, step: &Delta, generation: Option<u32>) -> Result<Commit, Error> {
@@ -431,16 +402,6 @@ impl<B: Backend> Engine<B> {
         self.revision += 1;
         if enabled!(Level::DEBUG) {
             debug!(revision = self.revision, operations, ?took, lines = ?first_lines(switch), "delta");
-        }
-        let dead = departed(switch);
-        if !dead.is_empty() {
-            match self.backend.forget_addresses(&dead) {
-                Ok(count) => {
-                    self.totals.forgotten += count as u64;
-                    debug!(addresses = ?dead, entries = count, "conntrack entries of dead addresses are deleted");
-                }
-                Err(error) => warn!(%error, addresses = ?dead, "conntrack entries of dead addresses remain"),
-            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the loop is told, and asked.
 
 use crate::{
-    nft::{Counter, Error, Part},
+    nft::{Counter, Entry, Error, Part},
     node::facts::Facts,
     report::Status,
 };
@@ -15,7 +15,10 @@ use policy_model::{
     verdict::{Flow, Verdict},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
 /// One message to the loop.
@@ -41,6 +44,13 @@ pub enum Input {
     Foreign,
     /// A part of our tables, or why it cannot be read.
     Part(Box<Result<Part, Error>>),
+    /// The conntrack entries that were asked for.
+    Conntrack {
+        /// Or why they cannot be read.
+        entries: Result<Vec<Entry>, Error>,
+        /// How long that took.
+        took: Duration,
+    },
     /// A question; the answer goes back over its channel.
     Ask(Question),
     /// End the loop; the tables stay in force.

@@ -3,17 +3,19 @@
 mod batch;
 mod check;
 mod daemon;
-mod departed;
 mod engine;
 mod input;
 mod limited;
+mod moves;
 mod quarantine;
+mod reader;
 mod refused;
 mod schedule;
 mod telling;
 mod turned;
 
-pub use check::{PartReader, Step};
+pub use check::Step;
 pub use daemon::Daemon;
 pub use engine::{Engine, Outcome, Totals};
 pub use input::{Input, Question};
+pub use reader::Reader;

@@ -7,7 +7,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    apply::{Daemon, Input, PartReader},
+    apply::{Daemon, Input, Reader},
     fitness::{
         self,
         watch::{Digest, Nudge},
@@ -50,7 +50,7 @@ pub(super) struct Host {
 pub(super) struct Ground {
     kernel: Kernel,
     /// Reads the tables while the other commits.
-    reader: PartReader,
+    reader: Reader,
     tracker: Tracker,
     facts: Facts,
     flags: FlagKeeper,
@@ -100,7 +100,7 @@ impl Host {
         let monitor = Monitor::open(kernel.port()).map_err(|e| cannot("listen to nftables", &e))?;
         let tracker = Tracker::new(settings(options, bridge_family));
         let second = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
-        let reader = PartReader::start(second, sender.clone()).map_err(|e| cannot("start a thread", &e))?;
+        let reader = Reader::start(second, sender.clone()).map_err(|e| cannot("start a thread", &e))?;
         let flags = flags(options)?;
         let ground =
             Ground { kernel, reader, tracker, facts, flags, metrics: metrics.clone(), reports: None };
@@ -134,7 +134,11 @@ impl Host {
         }
         runtime.block_on(async {
             let mut signals = Signals::catch().map_err(|e| cannot("catch signals", &e))?;
-            let mut work = tokio::task::spawn_blocking(move || work(&inputs));
+            let mut work = tokio::task::spawn_blocking(move || {
+                // For those who look at threads; one without its name works as well.
+                let _ = nix::sys::prctl::set_name(c"loop");
+                work(&inputs)
+            });
             let answers = http::serve(listener, metrics, sender.clone());
             tokio::spawn(async {
                 if let Err(error) = answers.await {
@@ -206,7 +210,13 @@ impl Ground {
                 }
                 Ok(Input::Host { facts, .. }) => self.facts = *facts,
                 // The tables are read when the first state is there; nothing can be asked before.
-                Ok(Input::Foreign | Input::Part(_) | Input::PoliciesAt(_) | Input::Ask(_)) => {}
+                Ok(
+                    Input::Foreign
+                    | Input::Part(_)
+                    | Input::Conntrack { .. }
+                    | Input::PoliciesAt(_)
+                    | Input::Ask(_),
+                ) => {}
                 Ok(Input::Stop) | Err(_) => return Ok(None),
             }
         }

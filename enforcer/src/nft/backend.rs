@@ -1,6 +1,6 @@
 //! What the rest of the enforcer sees of nf_tables and conntrack, whether it is the kernel or a [`fake`](super::fake).
 
-use super::{Error, Object, Tracked};
+use super::{Entry, Error, Object};
 use compiler::{
     delta::{Delta, Op, diff},
     ir::{Family, Name, Ruleset},
@@ -32,22 +32,18 @@ pub trait Backend: Send {
     /// As [`Self::dump`].
     fn counters(&mut self) -> Result<BTreeMap<(Family, Name), Counter>, Error>;
 
-    /// Deletes every conntrack entry that has one of these addresses at any end, in either direction, and tells how many.
-    /// For addresses that have died, once they have left the maps; never for a permission that was taken back.
+    /// The conntrack entries that have one of these addresses at any end, in either direction.
     ///
     /// # Errors
-    /// [`Error::Permission`], [`Error::System`].
-    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error>;
+    /// [`Error::Unsettled`] if the table does not keep still, [`Error::Permission`], [`Error::System`].
+    fn tracked(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error>;
 
-    /// Deletes of the conntrack entries that have one of these addresses at any end those that are chosen, and tells how many.
+    /// Deletes conntrack entries, and tells how many were still there. Those of addresses that have died and left the maps, and of
+    /// flows that conntrack has the wrong way round; never for a permission that was taken back.
     ///
     /// # Errors
     /// [`Error::Permission`], [`Error::System`].
-    fn forget_flows(
-        &mut self,
-        addresses: &BTreeSet<IpAddr>,
-        chosen: &dyn Fn(&Tracked) -> bool,
-    ) -> Result<usize, Error>;
+    fn forget(&mut self, entries: &[Entry]) -> Result<usize, Error>;
 }
 
 /// A transaction that the kernel took.

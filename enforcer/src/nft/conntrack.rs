@@ -60,35 +60,39 @@ impl Tracked {
     }
 }
 
-/// One entry, so far as it names it.
-struct Entry {
+/// An entry of conntrack's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its flow; `None` if the kernel does not say what it is.
+    pub flow: Option<Tracked>,
+    /// Both ends of both directions.
+    ends: Vec<IpAddr>,
     family: u8,
-    /// `CTA_TUPLE_ORIG`, `CTA_ZONE` and `CTA_ID` as they came.
+    /// `CTA_TUPLE_ORIG`, `CTA_ZONE` and `CTA_ID` as they came, by which it is deleted.
     names: Vec<(u16, Vec<u8>)>,
 }
 
-/// Deletes the entries that have one of the addresses in either tuple and are chosen, and tells how many.
-pub(super) fn forget(
-    socket: &mut Socket,
-    addresses: &BTreeSet<IpAddr>,
-    chosen: &dyn Fn(&Attributes<'_>) -> bool,
-) -> Result<usize, Error> {
-    if addresses.is_empty() {
-        return Ok(0);
+impl Entry {
+    /// Of a flow that no kernel has.
+    pub(super) fn of(flow: Tracked) -> Self {
+        let Tracked { original, reply } = flow;
+        let ends = vec![original.source, original.destination, reply.source, reply.destination];
+        Self { flow: Some(flow), ends, family: 0, names: Vec::new() }
     }
-    let entries = entries(socket, addresses, chosen)?;
-    let mut deleted = 0;
-    for some in entries.chunks(AT_ONCE) {
-        deleted += delete(socket, some)?;
+
+    /// Whether one of the addresses is an end of it, in either direction.
+    #[must_use]
+    pub fn concerns(&self, addresses: &BTreeSet<IpAddr>) -> bool {
+        self.ends.iter().any(|end| addresses.contains(end))
     }
-    Ok(deleted)
 }
 
-fn entries(
-    socket: &mut Socket,
-    addresses: &BTreeSet<IpAddr>,
-    chosen: &dyn Fn(&Attributes<'_>) -> bool,
-) -> Result<Vec<Entry>, Error> {
+/// The entries that have one of the addresses in either tuple. The kernel walks its whole table, whatever it holds: some 16 ms
+/// for the 262,144 buckets of a larger node.
+pub(super) fn tracked(socket: &mut Socket, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
+    if addresses.is_empty() {
+        return Ok(Vec::new());
+    }
     for _ in 0..ATTEMPTS {
         let sequence = socket.take_sequence(1);
         let request =
@@ -96,38 +100,41 @@ fn entries(
         let mut bytes = Vec::new();
         // An interrupted dump may show an entry twice or not at all.
         if socket.dump(&request, sequence, &mut bytes)? != Dumped::Interrupted {
-            return parse(&bytes, addresses, chosen);
+            return parse(&bytes, addresses);
         }
     }
     Err(Error::Unsettled(ATTEMPTS))
 }
 
-/// The entries of a dump that have one of the addresses and are chosen.
-fn parse(
-    messages: &[u8],
-    addresses: &BTreeSet<IpAddr>,
-    chosen: &dyn Fn(&Attributes<'_>) -> bool,
-) -> Result<Vec<Entry>, Error> {
+/// Deletes entries, and tells how many there were still.
+pub(super) fn forget(socket: &mut Socket, entries: &[Entry]) -> Result<usize, Error> {
+    let mut deleted = 0;
+    for some in entries.chunks(AT_ONCE) {
+        deleted += delete(socket, some)?;
+    }
+    Ok(deleted)
+}
+
+/// The entries of a dump that have one of the addresses.
+fn parse(messages: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
     for message in Messages(messages) {
         let message = message?;
         let entry = message.attributes()?;
-        let mut concerned = false;
+        let mut ends = Vec::with_capacity(4);
         for tuple in [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] {
-            let ends = entry.nested(tuple)?.nested(CTA_TUPLE_IP)?;
-            concerned |= ends_of(ends).any(|address| addresses.contains(&address));
+            ends.extend(ends_of(entry.nested(tuple)?.nested(CTA_TUPLE_IP)?));
         }
-        if concerned && chosen(&entry) {
+        if ends.iter().any(|end| addresses.contains(end)) {
             let names = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].into_iter();
             let names = names.filter_map(|kind| Some((kind, entry.get(kind)?.to_vec()))).collect();
-            entries.push(Entry { family: message.family(), names });
+            entries.push(Entry { flow: flow(&entry), ends, family: message.family(), names });
         }
     }
     Ok(entries)
 }
 
-/// The flow of an entry; `None` if the kernel does not say what it is.
-pub(super) fn tracked(entry: &Attributes<'_>) -> Option<Tracked> {
+fn flow(entry: &Attributes<'_>) -> Option<Tracked> {
     Some(Tracked { original: tuple(entry, CTA_TUPLE_ORIG)?, reply: tuple(entry, CTA_TUPLE_REPLY)? })
 }
 

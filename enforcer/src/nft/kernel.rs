@@ -2,7 +2,7 @@
 
 use super::{
     backend::{Backend, Commit, Counter, Dump},
-    conntrack::{self, Tracked},
+    conntrack::{self, Entry},
     decode::{parse, parse_counters},
     encode::{Ending, Transaction, nfproto},
     error::{Error, Object, Refusal},
@@ -10,7 +10,7 @@ use super::{
     refusal::refused_object,
     socket::{Dumped, Socket},
     uapi::*,
-    wire::{Acknowledgement, Attributes, Messages, Request},
+    wire::{Acknowledgement, Messages, Request},
 };
 use compiler::{
     delta::Delta,
@@ -334,16 +334,11 @@ impl Backend for Kernel {
         parse_counters(&bytes)
     }
 
-    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
-        conntrack::forget(&mut self.socket, addresses, &|_| true)
+    fn tracked(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
+        conntrack::tracked(&mut self.socket, addresses)
     }
 
-    fn forget_flows(
-        &mut self,
-        addresses: &BTreeSet<IpAddr>,
-        chosen: &dyn Fn(&Tracked) -> bool,
-    ) -> Result<usize, Error> {
-        let chosen = |entry: &Attributes<'_>| conntrack::tracked(entry).is_some_and(|flow| chosen(&flow));
-        conntrack::forget(&mut self.socket, addresses, &chosen)
+    fn forget(&mut self, entries: &[Entry]) -> Result<usize, Error> {
+        conntrack::forget(&mut self.socket, entries)
     }
 }

@@ -29,7 +29,7 @@ mod uapi;
 mod wire;
 
 pub use backend::{Backend, Commit, Counter, Dump, Foreign};
-pub use conntrack::{Tracked, Tuple};
+pub use conntrack::{Entry, Tracked, Tuple};
 pub use decode::parse;
 pub use encode::encode;
 pub use error::{Error, Object, Refusal};

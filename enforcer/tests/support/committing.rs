@@ -4,7 +4,7 @@ use compiler::{
     delta::Delta,
     ir::{Family, Name},
 };
-use enforcer::nft::{Backend, Commit, Counter, Dump, Error, Tracked};
+use enforcer::nft::{Backend, Commit, Counter, Dump, Entry, Error};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -40,15 +40,11 @@ where
         self.backend.counters()
     }
 
-    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
-        self.backend.forget_addresses(addresses)
+    fn tracked(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
+        self.backend.tracked(addresses)
     }
 
-    fn forget_flows(
-        &mut self,
-        addresses: &BTreeSet<IpAddr>,
-        chosen: &dyn Fn(&Tracked) -> bool,
-    ) -> Result<usize, Error> {
-        self.backend.forget_flows(addresses, chosen)
+    fn forget(&mut self, entries: &[Entry]) -> Result<usize, Error> {
+        self.backend.forget(entries)
     }
 }

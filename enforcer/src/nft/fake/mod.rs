@@ -7,7 +7,7 @@ mod tables;
 
 use super::{
     backend::{Backend, Commit, Counter, Dump, Foreign},
-    conntrack::Tracked,
+    conntrack::{Entry, Tracked},
     encode::{Ending, Transaction},
     error::{Error, Refusal},
     ffi::Scratch,
@@ -54,7 +54,6 @@ struct State {
     counters: BTreeMap<(Family, Name), Counter>,
     transactions: usize,
     refused: usize,
-    forgotten: Vec<IpAddr>,
     /// What conntrack knows.
     flows: Vec<Tracked>,
 }
@@ -86,12 +85,6 @@ impl Fake {
     #[must_use]
     pub fn refused(&self) -> usize {
         self.state().refused
-    }
-
-    /// The addresses whose conntrack entries it was told to delete, in order.
-    #[must_use]
-    pub fn forgotten(&self) -> Vec<IpAddr> {
-        self.state().forgotten.clone()
     }
 
     /// Lets conntrack know a flow.
@@ -214,23 +207,15 @@ impl Backend for Fake {
         Ok(names.map(|name| (name.clone(), state.counters.get(&name).copied().unwrap_or_default())).collect())
     }
 
-    fn forget_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, Error> {
-        self.state().forgotten.extend(addresses);
-        Ok(addresses.len())
+    fn tracked(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
+        let entries = self.flows().into_iter().map(Entry::of);
+        Ok(entries.filter(|entry| entry.concerns(addresses)).collect())
     }
 
-    fn forget_flows(
-        &mut self,
-        addresses: &BTreeSet<IpAddr>,
-        chosen: &dyn Fn(&Tracked) -> bool,
-    ) -> Result<usize, Error> {
+    fn forget(&mut self, entries: &[Entry]) -> Result<usize, Error> {
         let flows = &mut self.state().flows;
         let before = flows.len();
-        flows.retain(|flow| {
-            let Tracked { original, reply } = flow;
-            let ends = [original.source, original.destination, reply.source, reply.destination];
-            !(ends.iter().any(|end| addresses.contains(end)) && chosen(flow))
-        });
+        flows.retain(|flow| !entries.iter().any(|entry| entry.flow.as_ref() == Some(flow)));
         Ok(before - flows.len())
     }
 }
