@@ -42,7 +42,8 @@ pub struct Asked {
 
 impl Asked {
     /// Of sizes that grow, those that are asked for: the large ones are above 1,000.
-    pub fn sizes<'a>(self, sizes: &'a [usize]) -> &'a [usize] {
+    #[must_use]
+    pub fn sizes(self, sizes: &[usize]) -> &[usize] {
         let small = sizes.iter().take_while(|size| **size <= 1_000).count();
         if self.small { &sizes[..small] } else { sizes }
     }
