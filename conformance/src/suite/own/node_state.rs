@@ -17,7 +17,7 @@ const QUESTIONS: [(&str, &str); 5] = [
     ),
     (
         "link",
-        "ip -oneline link | sed -E 's/^[0-9]+: //; s/ (state|qlen) [^ ]+//g'; for bridge in /sys/class/net/*/bridge; do grep -H . $bridge/nf_call_*; done",
+        "ip -oneline link | sed -E 's/^[0-9]+: //; s/ (state|qlen) [^ ]+//g'; for bridge in /sys/class/net/*/bridge; do if [ -d $bridge ]; then grep -H . $bridge/nf_call_*; fi; done",
     ),
     (
         "file",
