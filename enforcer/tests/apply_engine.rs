@@ -336,6 +336,8 @@ fn flows_that_conntrack_has_the_wrong_way_round_are_forgotten_when_their_pods_ar
         flow(tuple(front, api, (40_001, 8080))),
         flow(tuple(api, front, (9090, 40_002))),
         flow(tuple(db, "10.9.9.9", (8080, 40_003))),
+        // Forbidden to its client now; its server may send to any port there, so that it would go on as the server's.
+        flow(tuple("10.9.9.9", front, (5000, 9999))),
         // Of TCP nobody knows.
         {
             let tcp = Tuple { protocol: 6, ..tuple(api, front, (8080, 40_004)) };
@@ -357,7 +359,7 @@ fn flows_that_conntrack_has_the_wrong_way_round_are_forgotten_when_their_pods_ar
     std::iter::once(turned).chain(others).for_each(|flow| fake.track(flow));
     feed(&mut engine, &udp("api", "front"));
     engine.commit().unwrap();
-    assert_eq!(fake.flows().len(), 6, "while its client may hear everybody, the flow is allowed either way");
+    assert_eq!(fake.flows().len(), 7, "while its client may hear everybody, the flow is allowed either way");
 
     feed(&mut engine, &udp("front", "db"));
     engine.commit().unwrap();
@@ -370,7 +372,7 @@ fn flows_that_conntrack_has_the_wrong_way_round_are_forgotten_when_their_pods_ar
     fake.track(turned);
     feed(&mut engine, &pod("front", front));
     engine.commit_at(Pace::Light).unwrap();
-    assert_eq!(fake.flows().len(), 6);
+    assert_eq!(fake.flows().len(), 7);
     engine.forget_now();
     assert_eq!(fake.flows(), others);
 
@@ -378,7 +380,7 @@ fn flows_that_conntrack_has_the_wrong_way_round_are_forgotten_when_their_pods_ar
     fake.track(turned);
     feed(&mut engine, &pod("new", "10.244.1.5"));
     engine.commit().unwrap();
-    assert_eq!(fake.flows().len(), 6, "nobody is isolated who was not");
+    assert_eq!(fake.flows().len(), 7, "nobody is isolated who was not");
     fake.flush();
     engine.verify().unwrap();
     assert_eq!(fake.flows(), others);

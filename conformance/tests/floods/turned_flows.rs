@@ -12,7 +12,7 @@ use std::{
     net::{SocketAddr, UdpSocket},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const SERVER: u16 = 7001;
@@ -21,6 +21,8 @@ const CLIENT: u16 = 40_001;
 const EVERY: Duration = Duration::from_millis(2);
 /// How long the flow goes on before and after it is isolated.
 const MOMENT: Duration = Duration::from_millis(400);
+/// Until it is found.
+const LONGEST: Duration = Duration::from_secs(20);
 const WAIT: Duration = Duration::from_millis(100);
 
 fn app(name: &str) -> Selector {
@@ -45,7 +47,7 @@ fn isolate(cluster: &mut Cluster) {
 }
 
 #[test]
-fn a_flow_that_conntrack_has_the_wrong_way_round_loses_nothing_when_its_ends_are_isolated() {
+fn a_flow_that_conntrack_has_the_wrong_way_round_goes_on_when_its_ends_are_isolated() {
     let (lab, pods) = ground::raise("turned", &[53]);
     let [client, server] = [(0, CLIENT), (1, SERVER)].map(|(pod, port): (usize, u16)| {
         let address = SocketAddr::new(pods[pod].ipv4().into(), port);
@@ -68,7 +70,7 @@ fn a_flow_that_conntrack_has_the_wrong_way_round_loses_nothing_when_its_ends_are
     let (stop, sending) = (AtomicBool::new(false), AtomicBool::new(true));
     let (sent, answered) = (AtomicU64::new(0), AtomicU64::new(0));
     isolate(&mut cluster);
-    let commits = thread::scope(|scope| {
+    let (commits, since) = thread::scope(|scope| {
         let end = End(&stop);
         scope.spawn(|| {
             let mut buffer = [0; 16];
@@ -97,17 +99,24 @@ fn a_flow_that_conntrack_has_the_wrong_way_round_loses_nothing_when_its_ends_are
         });
         thread::sleep(MOMENT);
         let commits = enforced.update(&Manifests::of(&cluster)).expect("the policies").concat();
+        // It is denied until it is found, behind the switch.
+        let denied = answered.load(Ordering::Relaxed);
+        let begin = Instant::now();
+        while answered.load(Ordering::Relaxed) < denied + 20 && begin.elapsed() < LONGEST {
+            thread::sleep(EVERY);
+        }
+        let since = (answered.load(Ordering::Relaxed), sent.load(Ordering::Relaxed));
         thread::sleep(MOMENT);
         sending.store(false, Ordering::Relaxed);
         sender.join().expect("the sender");
         thread::sleep(2 * WAIT);
         drop(end);
-        commits
+        (commits, since)
     });
     assert!(!commits.is_empty(), "the policies change something");
     let (sent, answered) = (sent.into_inner(), answered.into_inner());
     println!("{sent} datagrams, {} not answered", sent - answered);
-    assert!(sent > 100, "{sent} datagrams are no flow");
-    assert_eq!(sent, answered, "datagrams that were not answered: {}", entries());
+    assert!(sent - since.1 > 50, "{sent} datagrams are no flow");
+    assert!(answered - since.0 >= sent - since.1, "it does not go on: {}", entries());
     assert!(!entries().contains(&format!("src={} dst={} sport={SERVER}", server.1.ip(), client.1.ip())));
 }

@@ -22,7 +22,6 @@ use compiler::{
     text::{self, Style},
 };
 use forgetting::Forgetting;
-use policy_model::cluster::Change;
 use std::{
     borrow::Cow,
     collections::BTreeSet,
@@ -107,8 +106,6 @@ impl<B: Backend> Engine<B> {
 
     /// Feeds the compiler.
     pub fn apply(&mut self, event: Event) {
-        let changes_policies = matches!(&event, Event::Cluster(Change::Policy(_) | Change::PolicyDeleted(_)));
-        self.forgetting.policies_change |= changes_policies;
         self.compiler.apply(event);
     }
 

@@ -5,6 +5,10 @@
 //! notices while neither end is isolated. Once the client may hear nobody, every packet of the flow is denied, and since each of them
 //! keeps the entry alive, for as long as its ends go on. Without the entry, the client's next packet opens
 //! the flow as policy allows, and the server's opens none.
+//!
+//! A flow that a policy has just forbidden looks alike: it is denied as it stands, and its server may well send to its client. Without
+//! its entry it would go on as the server's. Which end is the server is known by its port alone: where the rules would
+//! let the flow pass with both ports exchanged too, they do not tell, and it stays denied.
 
 use crate::nft::{Tracked, Tuple};
 use compiler::{
@@ -62,7 +66,8 @@ fn leads_on(attributes: Option<&Attributes>) -> bool {
     attributes.is_some_and(|attributes| matches!(attributes.verdict, Some(Verdict::Goto(_))))
 }
 
-/// The rules drop the flow as conntrack has it, and would let it pass if its other end had opened it.
+/// The rules drop the flow as conntrack has it, and would let it pass if its other end had opened it, to the port that it has
+/// there and not to any.
 #[must_use]
 pub(super) fn is_turned(flow: &Tracked, ruleset: &Ruleset, config: &Config) -> bool {
     if flow.original.protocol == TCP || !flow.is_untranslated() {
@@ -82,8 +87,11 @@ pub(super) fn is_turned(flow: &Tracked, ruleset: &Ruleset, config: &Config) -> b
             found.is_ok_and(|outcome| outcome.verdict == sim::Verdict::Accept)
         })
     };
+    let mirrored = flow.original.mirrored();
+    let exchanged = Tuple { ports: flow.original.ports, ..mirrored };
     !passes(&flow.original, &[Moment::Established])
-        && passes(&flow.original.mirrored(), &[Moment::First, Moment::Established, Moment::Reply])
+        && passes(&mirrored, &[Moment::First, Moment::Established, Moment::Reply])
+        && !passes(&exchanged, &[Moment::First])
 }
 
 /// By which devices it goes; `None` if no end is a pod of this node.

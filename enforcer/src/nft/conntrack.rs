@@ -4,7 +4,7 @@ use super::{
     error::Error,
     socket::{Dumped, Socket},
     uapi::*,
-    wire::{Acknowledgement, Attributes, Messages, Request},
+    wire::{Acknowledgement, Attributes, Message, Messages, Request},
 };
 use nix::errno::Errno;
 use std::{
@@ -97,10 +97,15 @@ pub(super) fn tracked(socket: &mut Socket, addresses: &BTreeSet<IpAddr>) -> Resu
         let sequence = socket.take_sequence(1);
         let request =
             Request::new(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, sequence, NFPROTO_UNSPEC).finish();
-        let mut bytes = Vec::new();
+        let mut entries = Vec::new();
+        // Each is read as it comes: all of a full table would be a hundred megabytes.
+        let dumped = socket.dump_each(&request, sequence, |message, _| {
+            entries.extend(entry(message, addresses)?);
+            Ok(())
+        })?;
         // An interrupted dump may show an entry twice or not at all.
-        if socket.dump(&request, sequence, &mut bytes)? != Dumped::Interrupted {
-            return parse(&bytes, addresses);
+        if dumped != Dumped::Interrupted {
+            return Ok(entries);
         }
     }
     Err(Error::Unsettled(ATTEMPTS))
@@ -115,23 +120,19 @@ pub(super) fn forget(socket: &mut Socket, entries: &[Entry]) -> Result<usize, Er
     Ok(deleted)
 }
 
-/// The entries of a dump that have one of the addresses.
-fn parse(messages: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<Vec<Entry>, Error> {
-    let mut entries = Vec::new();
-    for message in Messages(messages) {
-        let message = message?;
-        let entry = message.attributes()?;
-        let mut ends = Vec::with_capacity(4);
-        for tuple in [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] {
-            ends.extend(ends_of(entry.nested(tuple)?.nested(CTA_TUPLE_IP)?));
-        }
-        if ends.iter().any(|end| addresses.contains(end)) {
-            let names = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].into_iter();
-            let names = names.filter_map(|kind| Some((kind, entry.get(kind)?.to_vec()))).collect();
-            entries.push(Entry { flow: flow(&entry), ends, family: message.family(), names });
-        }
+/// `None` if none of the addresses is an end of it.
+fn entry(message: &Message<'_>, addresses: &BTreeSet<IpAddr>) -> Result<Option<Entry>, Error> {
+    let entry = message.attributes()?;
+    let mut ends = Vec::with_capacity(4);
+    for tuple in [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] {
+        ends.extend(ends_of(entry.nested(tuple)?.nested(CTA_TUPLE_IP)?));
     }
-    Ok(entries)
+    if !ends.iter().any(|end| addresses.contains(end)) {
+        return Ok(None);
+    }
+    let names = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].into_iter();
+    let names = names.filter_map(|kind| Some((kind, entry.get(kind)?.to_vec()))).collect();
+    Ok(Some(Entry { flow: flow(&entry), ends, family: message.family(), names }))
 }
 
 fn flow(entry: &Attributes<'_>) -> Option<Tracked> {

@@ -156,8 +156,22 @@ impl Socket {
     }
 
     /// Sends a request that dumps something and appends the answer's messages to `to`.
-    /// `false` = the dump was interrupted by a change, and is worth nothing.
     pub(super) fn dump(&mut self, request: &[u8], sequence: u32, to: &mut Vec<u8>) -> Result<Dumped, Error> {
+        self.dump_each(request, sequence, |_, bytes| {
+            to.extend(bytes);
+            to.resize(to.len().next_multiple_of(4), 0);
+            Ok(())
+        })
+    }
+
+    /// Sends a request that dumps something and hands on each message of the answer, and its bytes, as it comes. What has come of a
+    /// dump that was interrupted by a change is worth nothing.
+    pub(super) fn dump_each(
+        &mut self,
+        request: &[u8],
+        sequence: u32,
+        mut take: impl FnMut(&Message<'_>, &[u8]) -> Result<(), Error>,
+    ) -> Result<Dumped, Error> {
         let deadline = Self::deadline();
         self.send(request)?;
         let mut buffer = Vec::new();
@@ -176,10 +190,7 @@ impl Socket {
                 match message.kind {
                     NLMSG_DONE => return Ok(if whole { Dumped::Whole } else { Dumped::Interrupted }),
                     NLMSG_ERROR => return dump_failed(&message),
-                    _ => {
-                        to.extend(&before[..before.len() - rest.0.len()]);
-                        to.resize(to.len().next_multiple_of(4), 0);
-                    }
+                    _ => take(&message, &before[..before.len() - rest.0.len()])?,
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! What conntrack is to forget: entries of addresses that are nobody's any more, and flows that it has the wrong way round.
 //!
 //! To find them the kernel walks its whole table, however little is in it. So they are looked for behind the switch, by a
-//! [`Reader`](crate::apply::Reader) beside the loop, all that have come up meanwhile at once. Not put off are those of an address that gets
-//! another pod, and flows the wrong way round where the tables are made anew or policies change: they lose packets until
-//! they are forgotten, and their pods are isolated for the first time then, as a rule.
+//! [`Reader`](crate::apply::Reader) beside the loop, all that have come up meanwhile at once. Not put off are entries of an address that
+//! gets another pod, and flows the wrong way round where the tables are made anew: all pods are isolated at once then, and
+//! conntrack may just have begun to look.
 
 use super::{Engine, UNDER_WAY, wanted};
 use crate::{
@@ -29,8 +29,6 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// How often to look for flows that conntrack has the wrong way round before a switch.
 const ATTEMPTS: usize = 8;
-/// So many switches may wait for that in [`LONGEST_REST`].
-const HURRIED: u32 = 16;
 
 /// What waits to be looked for.
 #[derive(Debug, Default)]
@@ -38,12 +36,8 @@ pub(super) struct Forgetting {
     waiting: Addresses,
     /// They are being looked for.
     asked: Option<Addresses>,
-    /// Since the last reading that no switch waited for.
+    /// Since the last reading.
     rests_until: Option<Instant>,
-    /// Switches that have waited, and since when they are counted.
-    hurried: Option<(u32, Instant)>,
-    /// Policies have changed of which not all is in force.
-    pub(super) policies_change: bool,
 }
 
 #[derive(Debug, Default)]
@@ -72,17 +66,6 @@ impl Addresses {
 impl Forgetting {
     fn rest(&mut self, after: Duration) {
         self.rests_until = Some(Instant::now() + (after * REST).min(LONGEST_REST));
-    }
-
-    /// Whether one more switch may wait. Who changes policies all the time must not hold everybody up.
-    fn may_hurry(&mut self) -> bool {
-        let now = Instant::now();
-        let (count, since) = self
-            .hurried
-            .filter(|(_, since)| now.saturating_duration_since(*since) < LONGEST_REST)
-            .unwrap_or((0, now));
-        self.hurried = Some((count + 1, since));
-        count < HURRIED
     }
 
     /// Which of these addresses are still to be forgotten; they no longer are.
@@ -151,14 +134,13 @@ impl<B: Backend> Engine<B> {
             return;
         }
         let anew = delta.ops.iter().any(|op| matches!(op, Op::AddTable { .. }));
-        let waits = anew || self.forgetting.policies_change && self.forgetting.may_hurry();
         let mut found = 0;
         // By chance it may be the server again whose packet comes first.
-        while waits && found < ATTEMPTS && self.forget_turned(&isolated) {
+        while anew && found < ATTEMPTS && self.forget_turned(&isolated) {
             found += 1;
             std::thread::sleep(UNDER_WAY);
         }
-        if !waits || found > 0 {
+        if !anew || found > 0 {
             self.forgetting.waiting.isolated.extend(isolated);
         }
     }
@@ -167,7 +149,6 @@ impl<B: Backend> Engine<B> {
     pub(super) fn after_switch(&mut self, moves: Moves) {
         self.forget_dead(&moves.replaced);
         self.forgetting.waiting.dead.extend(moves.gone);
-        self.forgetting.policies_change &= self.compiler.is_waiting();
     }
 
     fn forget_dead(&mut self, addresses: &BTreeSet<IpAddr>) {
