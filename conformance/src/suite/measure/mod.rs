@@ -101,15 +101,22 @@ pub fn measure(
 impl Measured {
     const FILE: &str = "measured.json";
 
-    /// Keeps what one command found, in the place of what an earlier one did.
+    /// Keeps what one command found, each in the place of what an earlier one found with its engine.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn keep(all: &[Self], folder: &Path) -> Result<(), ClusterError> {
+    /// The file cannot be read or written.
+    pub fn keep(found: &[Self], folder: &Path) -> Result<(), ClusterError> {
+        let mut all = Self::kept(folder)?;
+        for new in found {
+            match all.iter_mut().find(|old| old.engine == new.engine) {
+                Some(old) => *old = new.clone(),
+                None => all.push(new.clone()),
+            }
+        }
         let path = folder.join(Self::FILE);
         let error = || ClusterError::io(path.display().to_string());
         fs::create_dir_all(folder).map_err(error())?;
-        let mut text = serde_json::to_vec_pretty(all).map_err(|e| error()(e.into()))?;
+        let mut text = serde_json::to_vec_pretty(&all).map_err(|e| error()(e.into()))?;
         text.push(b'\n');
         fs::write(&path, text).map_err(error())
     }
