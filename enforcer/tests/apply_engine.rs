@@ -178,7 +178,7 @@ fn engine_ops<B: Backend>(engine: &Engine<B>, from: &Ruleset) -> usize {
 
 /// A flow of UDP from port 1000, known to conntrack as it was opened.
 fn flow(source: &str, destination: &str, port: u16) -> Tracked {
-    let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
+    let [source, destination] = [source, destination].map(|address| address.parse().expect("an address"));
     let original = Tuple { source, destination, protocol: 17, ports: Some((1000, port)) };
     Tracked { original, reply: original.mirrored() }
 }

@@ -72,7 +72,8 @@ impl Forgetting {
     fn take_dead(&mut self, addresses: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
         let mut taken = BTreeSet::new();
         for set in [Some(&mut self.waiting), self.asked.as_mut()].into_iter().flatten() {
-            taken.extend(set.dead.extract_if(.., |address| addresses.contains(address)));
+            taken.extend(set.dead.intersection(addresses));
+            set.dead.retain(|address| !addresses.contains(address));
         }
         taken
     }
