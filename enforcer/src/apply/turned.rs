@@ -31,7 +31,7 @@ const TCP: u8 = 6;
 /// A pod that is new is not one of them: nobody has opened a flow to it.
 #[must_use]
 pub(super) fn isolated(delta: &Delta) -> BTreeSet<IpAddr> {
-    let whole = delta.ops.iter().any(|op| matches!(op, Op::AddTable { family: Family::Inet }));
+    let anew = makes_the_table(delta);
     let maps: Vec<String> = [Direction::Egress, Direction::Ingress]
         .into_iter()
         .flat_map(|direction| {
@@ -54,11 +54,17 @@ pub(super) fn isolated(delta: &Delta) -> BTreeSet<IpAddr> {
             && let Some(kind) = spec.key.first()
         {
             let keys = elements.iter().filter(|(_, attributes)| leads_on(attributes.as_deref()));
-            let keys = keys.filter(|(key, _)| whole || open.contains(&(set, key)));
+            let keys = keys.filter(|(key, _)| anew || open.contains(&(set, key)));
             isolated.extend(keys.filter_map(|(key, _)| key.first_address(*kind)));
         }
     }
     isolated
+}
+
+/// All that is isolated by it is isolated at once.
+#[must_use]
+pub(super) fn makes_the_table(delta: &Delta) -> bool {
+    delta.ops.iter().any(|op| matches!(op, Op::AddTable { family: Family::Inet }))
 }
 
 /// To a program.

@@ -4,7 +4,7 @@ use super::{
     error::Error,
     socket::{Dumped, Socket},
     uapi::*,
-    wire::{Acknowledgement, Attributes, Message, Messages, Request},
+    wire::{Acknowledgement, Attributes, Malformed, Message, Messages, Request},
 };
 use nix::errno::Errno;
 use std::{
@@ -58,15 +58,18 @@ impl Tracked {
     pub fn is_untranslated(&self) -> bool {
         self.reply == self.original.mirrored()
     }
+
+    fn concerns(&self, addresses: &BTreeSet<IpAddr>) -> bool {
+        let ends = [self.original, self.reply].map(|tuple| [tuple.source, tuple.destination]);
+        ends.as_flattened().iter().any(|end| addresses.contains(end))
+    }
 }
 
 /// An entry of conntrack's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its flow; `None` if the kernel does not say what it is.
-    pub flow: Option<Tracked>,
-    /// Both ends of both directions.
-    ends: Vec<IpAddr>,
+    /// Its flow.
+    pub flow: Tracked,
     family: u8,
     /// `CTA_TUPLE_ORIG`, `CTA_ZONE` and `CTA_ID` as they came, by which it is deleted.
     names: Vec<(u16, Vec<u8>)>,
@@ -75,15 +78,13 @@ pub struct Entry {
 impl Entry {
     /// Of a flow that no kernel has.
     pub(super) fn of(flow: Tracked) -> Self {
-        let Tracked { original, reply } = flow;
-        let ends = vec![original.source, original.destination, reply.source, reply.destination];
-        Self { flow: Some(flow), ends, family: 0, names: Vec::new() }
+        Self { flow, family: 0, names: Vec::new() }
     }
 
     /// Whether one of the addresses is an end of it, in either direction.
     #[must_use]
     pub fn concerns(&self, addresses: &BTreeSet<IpAddr>) -> bool {
-        self.ends.iter().any(|end| addresses.contains(end))
+        self.flow.concerns(addresses)
     }
 }
 
@@ -123,34 +124,26 @@ pub(super) fn forget(socket: &mut Socket, entries: &[Entry]) -> Result<usize, Er
 /// `None` if none of the addresses is an end of it.
 fn entry(message: &Message<'_>, addresses: &BTreeSet<IpAddr>) -> Result<Option<Entry>, Error> {
     let entry = message.attributes()?;
-    let mut ends = Vec::with_capacity(4);
-    for tuple in [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY] {
-        ends.extend(ends_of(entry.nested(tuple)?.nested(CTA_TUPLE_IP)?));
-    }
-    if !ends.iter().any(|end| addresses.contains(end)) {
+    let flow = Tracked { original: tuple(&entry, CTA_TUPLE_ORIG)?, reply: tuple(&entry, CTA_TUPLE_REPLY)? };
+    if !flow.concerns(addresses) {
         return Ok(None);
     }
     let names = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].into_iter();
     let names = names.filter_map(|kind| Some((kind, entry.get(kind)?.to_vec()))).collect();
-    Ok(Some(Entry { flow: flow(&entry), ends, family: message.family(), names }))
+    Ok(Some(Entry { flow, family: message.family(), names }))
 }
 
-fn flow(entry: &Attributes<'_>) -> Option<Tracked> {
-    Some(Tracked { original: tuple(entry, CTA_TUPLE_ORIG)?, reply: tuple(entry, CTA_TUPLE_REPLY)? })
-}
-
-fn tuple(entry: &Attributes<'_>, kind: u16) -> Option<Tuple> {
-    let tuple = entry.nested(kind).ok()?;
-    let mut ends = ends_of(tuple.nested(CTA_TUPLE_IP).ok()?);
-    let (source, destination) = (ends.next()?, ends.next()?);
-    let protocol = tuple.nested(CTA_TUPLE_PROTO).ok()?;
+fn tuple(entry: &Attributes<'_>, kind: u16) -> Result<Tuple, Malformed> {
+    let tuple = entry.nested(kind)?;
+    let mut ends = ends_of(tuple.nested(CTA_TUPLE_IP)?);
+    let protocol = tuple.nested(CTA_TUPLE_PROTO)?;
+    let number = protocol.get(CTA_PROTO_NUM).and_then(|value| value.first());
+    let (Some(source), Some(destination), Some(&number)) = (ends.next(), ends.next(), number) else {
+        return Err(Malformed("a conntrack tuple that lacks an end or its protocol"));
+    };
     let port = |kind| Some(u16::from_be_bytes(protocol.get(kind)?.try_into().ok()?));
-    Some(Tuple {
-        source,
-        destination,
-        protocol: *protocol.get(CTA_PROTO_NUM)?.first()?,
-        ports: port(CTA_PROTO_SRC_PORT).zip(port(CTA_PROTO_DST_PORT)),
-    })
+    let ports = port(CTA_PROTO_SRC_PORT).zip(port(CTA_PROTO_DST_PORT));
+    Ok(Tuple { source, destination, protocol: number, ports })
 }
 
 /// Source and destination, in the order in which the kernel has them (`ipv4_tuple_to_nlattr`).

@@ -9,11 +9,11 @@ use super::{Engine, UNDER_WAY, wanted};
 use crate::{
     apply::{
         moves::Moves,
-        turned::{is_turned, isolated},
+        turned::{is_turned, isolated, makes_the_table},
     },
     nft::{Backend, Entry, Error},
 };
-use compiler::delta::{Delta, Op};
+use compiler::delta::Delta;
 use std::{
     collections::BTreeSet,
     mem,
@@ -101,8 +101,9 @@ impl<B: Backend> Engine<B> {
         self.forgetting.rest(took);
         match entries {
             Ok(entries) => {
-                let (dead, others) = entries.into_iter().partition(|entry| entry.concerns(&asked.dead));
-                self.delete_dead(&asked.dead, dead);
+                let (dead, others): (Vec<_>, _) =
+                    entries.into_iter().partition(|entry| entry.concerns(&asked.dead));
+                self.delete_dead(&asked.dead, &dead);
                 self.delete_turned(&asked.isolated, others);
             }
             Err(error) => {
@@ -134,7 +135,7 @@ impl<B: Backend> Engine<B> {
         if isolated.is_empty() {
             return;
         }
-        let anew = delta.ops.iter().any(|op| matches!(op, Op::AddTable { .. }));
+        let anew = makes_the_table(delta);
         let mut found = 0;
         // By chance it may be the server again whose packet comes first.
         while anew && found < ATTEMPTS && self.forget_turned(&isolated) {
@@ -157,7 +158,7 @@ impl<B: Backend> Engine<B> {
             return;
         }
         match self.backend.tracked(addresses) {
-            Ok(entries) => _ = self.delete_dead(addresses, entries),
+            Ok(entries) => self.delete_dead(addresses, &entries),
             Err(error) => warn!(%error, ?addresses, "conntrack entries of dead addresses remain"),
         }
     }
@@ -173,21 +174,17 @@ impl<B: Backend> Engine<B> {
         }
     }
 
-    fn delete_dead(&mut self, addresses: &BTreeSet<IpAddr>, entries: Vec<Entry>) -> usize {
-        if addresses.is_empty() {
-            return 0;
+    fn delete_dead(&mut self, addresses: &BTreeSet<IpAddr>, entries: &[Entry]) {
+        let count = self.delete(entries, "of dead addresses");
+        if !addresses.is_empty() {
+            debug!(?addresses, entries = count, "conntrack entries of dead addresses are deleted");
         }
-        let count = self.delete(&entries, "of dead addresses");
-        debug!(?addresses, entries = count, "conntrack entries of dead addresses are deleted");
-        count
     }
 
     fn delete_turned(&mut self, isolated: &BTreeSet<IpAddr>, mut entries: Vec<Entry>) -> usize {
         let wanted = wanted(&self.compiler, &self.quarantine);
         let config = self.compiler.config();
-        entries.retain(|entry| {
-            entry.concerns(isolated) && entry.flow.is_some_and(|flow| is_turned(&flow, &wanted, config))
-        });
+        entries.retain(|entry| entry.concerns(isolated) && is_turned(&entry.flow, &wanted, config));
         let count = self.delete(&entries, "of flows the wrong way round");
         if count > 0 {
             info!(entries = count, "conntrack entries are deleted that had flows the wrong way round");

@@ -215,7 +215,7 @@ impl Backend for Fake {
     fn forget(&mut self, entries: &[Entry]) -> Result<usize, Error> {
         let flows = &mut self.state().flows;
         let before = flows.len();
-        flows.retain(|flow| !entries.iter().any(|entry| entry.flow.as_ref() == Some(flow)));
+        flows.retain(|flow| !entries.iter().any(|entry| entry.flow == *flow));
         Ok(before - flows.len())
     }
 }
