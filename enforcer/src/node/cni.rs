@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// The name that a pod's own interface has in every runtime; other interfaces (Multus) are not the pod's addresses.
-pub(crate) const POD_INTERFACE: &str = "eth0";
+const POD_INTERFACE: &str = "eth0";
 
 /// Why a result file could not be read. An empty file is one that is being written, or was when the power went.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ struct CacheFile {
 }
 
 /// What CNI ADD has given back, from 0.3.0 on: interfaces and addresses.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CniResult {
     cni_version: Option<String>,
@@ -72,13 +72,15 @@ pub(crate) struct CniResult {
     ips: Vec<IpEntry>,
 }
 
+/// A device as a result names it.
 #[derive(Deserialize)]
-struct Interface {
-    name: String,
+pub(crate) struct Interface {
+    pub(crate) name: String,
     #[serde(default)]
-    mac: String,
+    pub(crate) mac: String,
+    /// The network namespace's path; empty for a device of the host.
     #[serde(default)]
-    sandbox: String,
+    pub(crate) sandbox: String,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +110,11 @@ pub fn parse(text: &[u8]) -> Result<Option<Attachment>, CniError> {
 }
 
 impl CniResult {
+    /// One that says no more than this.
+    pub(crate) fn of(interfaces: impl Iterator<Item = Interface>) -> Self {
+        Self { interfaces: interfaces.collect(), ..Self::default() }
+    }
+
     /// The network of a pod's sandbox, as this result has it.
     ///
     /// # Errors
@@ -126,6 +133,15 @@ impl CniResult {
     }
 }
 
+#[cfg(test)]
+impl Attachment {
+    /// Some pod's.
+    pub(crate) fn without_addresses() -> Self {
+        let pod = ObjectKey::new("shop", "a");
+        Self { container: "c1".into(), pod, mac: [2; 6], addresses: Vec::new(), host: Vec::new() }
+    }
+}
+
 impl Interface {
     fn mac(&self) -> Result<[u8; 6], CniError> {
         read_mac(&self.name, &self.mac)
@@ -133,7 +149,7 @@ impl Interface {
 }
 
 /// A hardware address as CNI writes it: `02:00:0a:f4:01:02`.
-pub(crate) fn read_mac(interface: &str, mac: &str) -> Result<[u8; 6], CniError> {
+fn read_mac(interface: &str, mac: &str) -> Result<[u8; 6], CniError> {
     let wrong = || CniError::Mac { interface: interface.into(), mac: mac.into() };
     let bytes: Vec<u8> = mac
         .split(':')

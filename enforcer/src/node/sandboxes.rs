@@ -87,19 +87,12 @@ impl AsFd for Sandboxes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy_model::object::ObjectKey;
 
     #[test]
     fn each_side_hears_of_changes_alone() {
         let sandboxes = Sandboxes::new().unwrap();
         let mut named = sandboxes.named();
-        let claim = Attachment {
-            container: "c1".into(),
-            pod: ObjectKey::new("shop", "a"),
-            mac: [2; 6],
-            addresses: Vec::new(),
-            host: Vec::new(),
-        };
+        let claim = Attachment::without_addresses();
         assert!(!sandboxes.have_changed());
         for _ in 0..2 {
             sandboxes.tell(vec![claim.clone()]);

@@ -6,7 +6,7 @@
 //! `pkg/annotations`).
 
 use super::proto::{NamespaceMode, PodSandboxStatus, PodSandboxStatusResponse, SandboxState};
-use crate::node::cni::{self, Attachment, CniError, CniResult, POD_INTERFACE};
+use crate::node::cni::{Attachment, CniError, CniResult, Interface};
 use policy_model::object::ObjectKey;
 use serde::Deserialize;
 use std::{
@@ -50,7 +50,6 @@ struct GoCniResult {
 struct GoCniInterface {
     #[serde(rename = "Mac", default)]
     mac: String,
-    /// The network namespace's path; empty for a device of the host.
     #[serde(rename = "Sandbox", default)]
     sandbox: String,
 }
@@ -77,26 +76,26 @@ pub(super) fn claim(answer: &PodSandboxStatusResponse) -> Result<Option<Attachme
     let container = status.id.as_str().into();
     let info =
         answer.info.get(INFO).map_or(Ok(Info::default()), |text| serde_json::from_str::<Info>(text))?;
-    if let Some(GoCniResult { interfaces }) = info.cni_result {
-        let inside = |(name, device): &(&String, &GoCniInterface)| {
-            *name == POD_INTERFACE && !device.sandbox.is_empty()
-        };
-        let (name, own) = interfaces.iter().find(inside).ok_or(ClaimError::NoResult)?;
-        let mac = cni::read_mac(name, &own.mac)?;
-        let host = interfaces.iter().filter(|(_, device)| device.sandbox.is_empty());
-        let host = host.map(|(name, device)| Ok((name.clone(), cni::read_mac(name, &device.mac)?)));
-        return Ok(Some(Attachment {
-            container,
-            pod,
-            mac,
-            addresses,
-            host: host.collect::<Result<_, CniError>>()?,
-        }));
+    let attachment = match info.cni_result {
+        Some(result) => CniResult::from(result).attachment(container, pod).map_err(|error| match error {
+            CniError::NoInterface(_) => ClaimError::NoResult,
+            error => error.into(),
+        }),
+        None => {
+            let annotations = info.runtime_spec.map(|spec| spec.annotations).unwrap_or_default();
+            let text = annotations.get(CRIO_RESULT).ok_or(ClaimError::NoResult)?;
+            let result: CniResult = serde_json::from_str(text)?;
+            Ok(result.attachment(container, pod)?)
+        }
+    };
+    Ok(Some(Attachment { addresses, ..attachment? }))
+}
+
+impl From<GoCniResult> for CniResult {
+    fn from(result: GoCniResult) -> Self {
+        let interface = |(name, GoCniInterface { mac, sandbox })| Interface { name, mac, sandbox };
+        Self::of(result.interfaces.into_iter().map(interface))
     }
-    let annotations = info.runtime_spec.map(|spec| spec.annotations).unwrap_or_default();
-    let text = annotations.get(CRIO_RESULT).ok_or(ClaimError::NoResult)?;
-    let result: CniResult = serde_json::from_str(text)?;
-    Ok(Some(Attachment { addresses, ..result.attachment(container, pod)? }))
 }
 
 fn addresses(status: &PodSandboxStatus) -> Result<Vec<IpAddr>, ClaimError> {

@@ -106,18 +106,11 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy_model::object::ObjectKey;
     use std::io;
 
     #[test]
     fn another_value_is_told_and_the_last_answers_claims_stay() {
-        let claim = Attachment {
-            container: "c1".into(),
-            pod: ObjectKey::new("shop", "a"),
-            mac: [2; 6],
-            addresses: Vec::new(),
-            host: Vec::new(),
-        };
+        let claim = Attachment::without_addresses();
         let answer = |ready| {
             let (socket, claims) = ("/run/a.sock".into(), vec![claim.clone()]);
             State::Answers(Answer { socket, runtime: "containerd 2".into(), ready, claims, silent: None })
