@@ -126,16 +126,11 @@ fn subjects(stage: &Stage, small: bool) -> Result<Vec<Contender>, LabError> {
 
 /// A flood counts as denied only where none of it arrives, and as a flood only if it arrives without policies.
 fn check_denied(stage: &mut Stage, subjects: &[Contender], denied: &Denied) -> Result<(), LabError> {
-    let wrong =
-        |what: String| LabError::NotEstablished { what, source: std::io::ErrorKind::InvalidData.into() };
-    for (number, subject) in subjects.iter().enumerate() {
-        stage.wake(&[subject])?;
-        let (arriving, is_base) = (denied.arriving()?, number == 0);
-        if (arriving > 0) != is_base {
-            return Err(wrong(format!("{arriving} datagrams of the flood arrive past {}", subject.name)));
-        }
+    let Some((base, others)) = subjects.split_first() else { return Ok(()) };
+    if stage.arriving_past(base, denied)? == 0 {
+        return Err(LabError::Invalid(format!("nothing of the flood arrives past {}", base.name)));
     }
-    Ok(())
+    stage.require_denied(others, denied)
 }
 
 fn column(measured: &[Vec<Measured>], path: usize) -> Vec<&Measured> {

@@ -73,14 +73,7 @@ impl Contenders {
         let mut paths = Vec::new();
         for way in ways() {
             let denied = stage.denied(way)?;
-            for contender in &self.tables {
-                stage.wake(&[contender])?;
-                let arriving = denied.arriving()?;
-                if arriving > 0 {
-                    let what = format!("{arriving} datagrams of the flood arrive past {}", contender.name);
-                    return Err(LabError::Invalid(what));
-                }
-            }
+            stage.require_denied(&self.tables, &denied)?;
             let loads: [Box<dyn Load>; LOADS] = [Box::new(stage.flow(way)?), Box::new(denied)];
             paths.extend(loads.map(|load| way.path(load)));
         }

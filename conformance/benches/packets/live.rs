@@ -60,14 +60,7 @@ impl Contenders {
     ) -> Result<Outcome<'a>, LabError> {
         let way = WAYS[0];
         let denied = stage.denied(way)?;
-        for contender in &self.0[PALISADE..] {
-            stage.wake(&[contender])?;
-            let arriving = denied.arriving()?;
-            if arriving > 0 {
-                let what = format!("{arriving} datagrams of the flood arrive past {}", contender.name);
-                return Err(LabError::Invalid(what));
-            }
-        }
+        stage.require_denied(&self.0[PALISADE..], &denied)?;
         stage.wake(&[empty])?;
         let loads: [Box<dyn Load>; LOADS.len()] =
             [Box::new(stage.flow(way)?), Box::new(stage.new_flows(way)?)];

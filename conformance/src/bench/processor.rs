@@ -36,6 +36,17 @@ pub fn claim() -> Result<(), LabError> {
 /// The average number of processes that wanted to run in the last minute, from `/proc/loadavg`; `?` where there is none.
 #[must_use]
 pub fn load() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').next().filter(|first| !first.is_empty()).unwrap_or("?").to_owned()
+    average(0)
+}
+
+/// The same of the last quarter of an hour.
+#[must_use]
+pub fn load_of_a_quarter() -> String {
+    average(2)
+}
+
+/// A field of `/proc/loadavg`.
+fn average(field: usize) -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').nth(field).filter(|field| !field.is_empty()).unwrap_or("?").to_owned()
 }

@@ -181,4 +181,31 @@ impl Stage {
         self.awake = wanted;
         Ok(())
     }
+
+    /// How many datagrams of a burst arrive while this one is awake.
+    ///
+    /// # Errors
+    /// As [`Self::wake`] and [`Denied::arriving`].
+    pub fn arriving_past(&mut self, contender: &Contender, flood: &Denied) -> Result<u32, LabError> {
+        self.wake(&[contender])?;
+        flood.arriving()
+    }
+
+    /// Sees to it that each of these denies the flood: what does not would be measured for nothing.
+    ///
+    /// # Errors
+    /// [`LabError::Invalid`] with the name of one that does not, and as [`Self::arriving_past`].
+    pub fn require_denied<'a>(
+        &mut self,
+        contenders: impl IntoIterator<Item = &'a Contender>,
+        flood: &Denied,
+    ) -> Result<(), LabError> {
+        contenders.into_iter().try_for_each(|contender| match self.arriving_past(contender, flood)? {
+            0 => Ok(()),
+            some => Err(LabError::Invalid(format!(
+                "{some} datagrams of the flood arrive past {}",
+                contender.name
+            ))),
+        })
+    }
 }

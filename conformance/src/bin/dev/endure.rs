@@ -5,7 +5,10 @@ use crate::{
     demo, interrupt,
     workspace::{Workspace, WorkspaceError},
 };
-use conformance::endure::{self, EndureError, Settings};
+use conformance::{
+    bench::processor,
+    endure::{self, EndureError, Settings},
+};
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/endurance.md");
@@ -74,17 +77,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, EndureCommandError> {
     }
     if options.write {
         let kept = fs::read_to_string(DOCUMENT).unwrap_or_default();
-        machine.push(("load average of its last 15 minutes", load()));
+        machine.push(("load average of its last 15 minutes", processor::load_of_a_quarter()));
         let text = endure::document(&settings, &ended, &machine, &kept);
         fs::write(DOCUMENT, text).map_err(io_error(DOCUMENT))?;
         println!("wrote docs/endurance.md");
     }
     println!("{} passed, {} failed", ended.tally.held(), ended.tally.broken.len());
     Ok(ended.tally.broken.is_empty())
-}
-
-/// How many wanted a processor, the run's own included.
-fn load() -> String {
-    let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    averages.split(' ').nth(2).unwrap_or("unknown").to_owned()
 }
