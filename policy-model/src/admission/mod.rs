@@ -20,6 +20,6 @@ mod selector;
 mod tests;
 
 pub use objects::{namespace, node, service};
-pub use pod::{pod, pod_template};
+pub use pod::{owner, pod, pod_template};
 pub use policy::{policy, stored_policy};
 pub use problem::{ObjectRef, Problem, Rejection};

@@ -24,7 +24,6 @@ pub fn pod(object: &ApiPod) -> Result<Pod, Rejection> {
     let ports = named_ports(&mut check, &At::root().field("spec"), spec);
     let ips = object.status.as_ref().map(|status| addresses(&mut check, status)).unwrap_or_default();
     let phase = object.status.as_ref().and_then(|status| status.phase.as_deref());
-    let owner = object.metadata.owner_references.iter().flatten().next();
     check.finish(Pod {
         key,
         labels,
@@ -33,9 +32,15 @@ pub fn pod(object: &ApiPod) -> Result<Pod, Rejection> {
         host_network: spec.and_then(|spec| spec.host_network).unwrap_or(false),
         terminal: matches!(phase, Some("Succeeded" | "Failed")),
         ports,
-        owner: owner
-            .map(|owner| Owner { kind: owner.kind.as_str().into(), name: owner.name.as_str().into() }),
+        owner: owner(&object.metadata),
     })
+}
+
+/// The first of an object's owners.
+#[must_use]
+pub fn owner(metadata: &ObjectMeta) -> Option<Owner> {
+    let owner = metadata.owner_references.iter().flatten().next()?;
+    Some(Owner { kind: owner.kind.as_str().into(), name: owner.name.as_str().into() })
 }
 
 /// The pod that a workload's template stands for: the workload's name and namespace, the template's labels and ports, no

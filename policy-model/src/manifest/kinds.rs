@@ -278,7 +278,7 @@ fn workload(node: &Node<'_>, kind: &str, template: &[&'static str]) -> Result<Wo
     let template = template.iter().try_fold(node, |node, step| node.get(step));
     let template: PodTemplateSpec = typed(template, &path)?;
     let pod = admission::pod_template(kind, &metadata, &path, &template)?;
-    Ok(Workload { kind: kind.into(), pod })
+    Ok(Workload { kind: kind.into(), pod, owner: admission::owner(&metadata) })
 }
 
 /// A part of an object in the type that the API has for it; its default where it is absent or null.

@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::Change,
-    object::{Namespace, Node, ObjectKey, Pod, Service},
+    object::{Namespace, Node, ObjectKey, Owner, Pod, Service},
     policy::NetworkPolicy,
 };
 use std::{fmt, sync::Arc};
@@ -32,6 +32,8 @@ pub struct Workload {
     /// Its pod template as a pod of the workload's name and namespace: labels, named ports and `hostNetwork` of the
     /// template, no addresses and no node. Its owner is the workload.
     pub pod: Pod,
+    /// The first of its owners: the Deployment of a ReplicaSet, the CronJob of a Job.
+    pub owner: Option<Owner>,
 }
 
 impl Object {

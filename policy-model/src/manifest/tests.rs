@@ -200,6 +200,7 @@ fn workloads_stand_for_their_pod_template() {
         assert_eq!(workload.pod.labels.to_string(), "app=a");
         assert!(workload.pod.host_network && workload.pod.ips.is_empty());
         assert_eq!(workload.pod.ports[0].port, 80);
+        assert_eq!(workload.owner, None);
         let bad = text.replace("containerPort: 80", "containerPort: x");
         let [problem] = &parse("f", &bad).problems[..] else { panic!("one problem") };
         assert!(

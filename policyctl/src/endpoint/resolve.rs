@@ -1,6 +1,7 @@
 //! From what was written to the endpoints of `policy-model`.
 
 use super::{Endpoint, Slices, WorkloadKind, sample, service};
+use crate::input::owners;
 use policy_model::{
     cluster::Cluster,
     object::{ObjectKey, Owner, Pod},
@@ -173,19 +174,8 @@ pub(super) fn pod_endpoints(cluster: &Cluster, pod: &Pod) -> Vec<verdict::Endpoi
     addresses.iter().map(|address| endpoint(Some(*address))).collect()
 }
 
-/// Whether a workload owns a pod. The pods of a Deployment are owned by ReplicaSets that are called after it and the
-/// pods' `pod-template-hash`, those of a CronJob by Jobs that are called after it and a number.
+/// Whether a workload owns a pod, itself or through what it has made.
 fn is_owned(pod: &Pod, kind: WorkloadKind, key: &ObjectKey) -> bool {
-    let Some(Owner { kind: owner, name }) = &pod.owner else { return false };
-    let between = match kind {
-        WorkloadKind::Deployment => pod.labels.get("pod-template-hash").is_some_and(|hash| {
-            &**owner == "ReplicaSet" && name.strip_suffix(&**hash) == Some(&format!("{}-", key.name))
-        }),
-        WorkloadKind::CronJob => {
-            let number = name.strip_prefix(&*key.name).and_then(|rest| rest.strip_prefix('-'));
-            &**owner == "Job" && number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
-        }
-        _ => false,
-    };
-    pod.key.namespace == key.namespace && (between || (&**owner == kind.kind() && *name == key.name))
+    let is_it = |owner: Owner| &*owner.kind == kind.kind() && owner.name == key.name;
+    pod.key.namespace == key.namespace && owners(pod).any(is_it)
 }

@@ -94,8 +94,7 @@ pub(super) struct Ends {
 pub(super) fn resolve(snapshot: &Snapshot, question: &Question) -> Result<Ends, EndsError> {
     let mut notes = Vec::new();
     let target = through_service_address(snapshot, &question.target, &mut notes);
-    let sources =
-        without_templates(snapshot, question.source.resolve(&snapshot.cluster, &snapshot.slices)?, |end| end);
+    let sources = question.source.resolve(&snapshot.cluster, &snapshot.slices)?;
     let destinations = match destinations(snapshot, &target) {
         // Nobody behind it can be known: the answer is that it is unknown.
         Err(error @ (ResolveError::ExternalName { .. } | ResolveError::NoSelector { .. })) => {
@@ -104,17 +103,21 @@ pub(super) fn resolve(snapshot: &Snapshot, question: &Question) -> Result<Ends, 
         }
         other => other?,
     };
-    let destinations = without_templates(snapshot, destinations, |destination| &destination.endpoint);
     let pairs = sources.len() * destinations.len();
     if pairs > MOST_PAIRS {
         return Err(EndsError::Many { pairs });
     }
     let asked_alone = question.source.is_single() && target.endpoint.is_single();
     let mut probes = Vec::new();
+    let mut itself = None;
     for source in &sources {
         for destination in &destinations {
-            let same = key(source).is_some() && key(source) == key(&destination.endpoint);
-            if !fits(source, &destination.endpoint) || (same && !asked_alone) {
+            if !fits(source, &destination.endpoint) {
+                continue;
+            }
+            let same = key(source).filter(|key| Some(*key) == self::key(&destination.endpoint));
+            if let Some(pod) = same.filter(|_| !asked_alone) {
+                itself = Some(pod);
                 continue;
             }
             let to_ipv6 = address(&destination.endpoint).or(address(source)).is_some_and(|a| a.is_ipv6());
@@ -127,7 +130,12 @@ pub(super) fn resolve(snapshot: &Snapshot, question: &Question) -> Result<Ends, 
         }
     }
     if probes.is_empty() && !destinations.is_empty() {
-        notes.push("the two have no address family in common, so they cannot talk at all".to_owned());
+        notes.push(match itself {
+            Some(pod) => {
+                format!("both stand for the one pod {pod}, and no policy judges what a pod sends to itself")
+            }
+            None => "the two have no address family in common, so they cannot talk at all".to_owned(),
+        });
     }
     Ok(Ends { probes, notes })
 }
@@ -177,30 +185,6 @@ fn through_service_address(snapshot: &Snapshot, target: &Target, notes: &mut Vec
         }
         None => target.clone(),
     }
-}
-
-/// Where a workload's pods are there, its template says nothing more.
-fn without_templates<T>(
-    snapshot: &Snapshot,
-    ends: Vec<T>,
-    endpoint: impl Fn(&T) -> &verdict::Endpoint,
-) -> Vec<T> {
-    let is_template = |end: &T| key(endpoint(end)).is_some_and(|key| snapshot.is_template(key));
-    if ends.iter().all(&is_template) {
-        return ends;
-    }
-    let owners = |end: &T| {
-        let pod = key(endpoint(end)).and_then(|key| snapshot.cluster.pod(key));
-        pod.and_then(|pod| pod.owner.clone()).map(|owner| owner.name)
-    };
-    // Only templates whose workload is represented go: `[app=web]` may match two workloads, one with pods and one without.
-    let running: Vec<_> = ends.iter().filter(|end| !is_template(end)).filter_map(owners).collect();
-    let mut ends = ends;
-    ends.retain(|end| {
-        let Some(own) = owners(end).filter(|_| is_template(end)) else { return true };
-        !running.iter().any(|name| name.strip_prefix(&*own).is_some_and(|rest| rest.starts_with('-')))
-    });
-    ends
 }
 
 fn key(endpoint: &verdict::Endpoint) -> Option<&ObjectKey> {

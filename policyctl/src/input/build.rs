@@ -1,10 +1,10 @@
 //! Objects to a snapshot, with the blanks filled.
 
-use super::{Fault, Snapshot, Warning, parallel::Item};
+use super::{Fault, Snapshot, Warning, parallel::Item, snapshot::template_key};
 use crate::assertions::TestFile;
 use policy_model::{
     manifest::{Located, Location, Object, Parsed, Workload},
-    object::{ObjectKey, Pod},
+    object::{ObjectKey, Owner, Pod},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -68,7 +68,9 @@ impl Builder {
         }
         match object {
             Object::Workload(workload) => {
-                self.workloads.insert(template_key(&workload), workload);
+                let ObjectKey { namespace, name } = workload.pod.key.clone();
+                let itself = Owner { kind: workload.kind.clone(), name };
+                self.workloads.insert(template_key(&namespace, &itself), workload);
             }
             other => {
                 if let Object::Policy(policy) = &other {
@@ -80,16 +82,16 @@ impl Builder {
     }
 
     pub(super) fn finish(mut self) -> Snapshot {
-        let cluster = &mut self.snapshot.cluster;
-        for pod in cluster.pods().filter(|pod| !pod.terminal) {
-            if let Some(owner) = &pod.owner {
-                self.workloads.remove(&owned_key(&pod.key.namespace, &owner.kind, &owner.name));
+        let Self { snapshot, workloads, .. } = &mut self;
+        let is_there = |key: ObjectKey| workloads.contains_key(&key);
+        for (key, workload) in workloads.iter() {
+            let owner = workload.owner.as_ref().map(|owner| template_key(&key.namespace, owner));
+            if !owner.is_some_and(is_there) {
+                snapshot.templates.insert(key.clone());
+                snapshot.cluster.insert_pod(Pod { key: key.clone(), ..workload.pod.clone() });
             }
         }
-        for (key, workload) in self.workloads {
-            self.snapshot.templates.insert(key.clone());
-            cluster.insert_pod(Pod { key, ..workload.pod });
-        }
+        snapshot.drop_represented_templates();
         self.snapshot.note_emptiness();
         self.snapshot
     }
@@ -99,15 +101,6 @@ impl Builder {
 fn is_test_file(parsed: &Parsed, text: &str) -> bool {
     let is_no_manifest = parsed.objects.is_empty() && parsed.skipped.is_empty() && parsed.problems.len() == 1;
     is_no_manifest && TestFile::parse(text).is_ok()
-}
-
-/// The key under which a workload's template is a pod.
-fn template_key(workload: &Workload) -> ObjectKey {
-    owned_key(&workload.pod.key.namespace, &workload.kind, &workload.pod.key.name)
-}
-
-fn owned_key(namespace: &Arc<str>, kind: &str, name: &str) -> ObjectKey {
-    ObjectKey { namespace: namespace.clone(), name: format!("{name}[{kind}]").into() }
 }
 
 /// The same object in another namespace, if its kind has one.

@@ -13,7 +13,7 @@ mod tests;
 
 pub use fault::{Fault, FaultKind, Warning};
 pub use read::{InputError, Source};
-pub use snapshot::{POD, Snapshot, workload_name};
+pub use snapshot::{POD, Snapshot, owners, workload_name};
 
 /// What to read, and how.
 #[derive(Clone, Debug, Default)]

@@ -2,10 +2,10 @@
 
 use super::{Fault, Warning};
 use policy_model::{
-    cluster::Cluster,
+    cluster::{Change, Cluster},
     field::FieldPath,
     manifest::{EndpointSlice, Located, Location},
-    object::{ObjectKey, Pod},
+    object::{ObjectKey, Owner, Pod},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,8 @@ use std::{
 /// A cluster as a folder says it is.
 ///
 /// - A workload stands for the pod of its template even where no pod of it is there: a pod called `name[Kind]`, which no
-///   real pod can be called, without addresses. Where pods whose first owner it is are there, they stand for it instead.
+///   real pod can be called, without addresses. Where pods of it are there, they stand for it instead, and a workload whose
+///   owner is there too (a ReplicaSet of a Deployment) stands for nothing.
 /// - A namespace that is used but not defined has the one label that an API server sets.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -100,7 +101,50 @@ impl Snapshot {
             *self.skipped.entry(kind).or_default() += count;
         }
         self.policies.extend(policies);
+        self.drop_represented_templates();
     }
+
+    /// Removes the templates of workloads of which pods are there that have not ended.
+    pub(super) fn drop_represented_templates(&mut self) {
+        let templates = &mut self.templates;
+        let pods = self.cluster.pods().filter(|pod| !pod.terminal);
+        let running: Vec<&Pod> = pods.filter(|pod| !templates.contains(&pod.key)).collect();
+        let represented: BTreeSet<ObjectKey> = running
+            .into_iter()
+            .flat_map(|pod| owners(pod).map(|owner| template_key(&pod.key.namespace, &owner)))
+            .filter_map(|key| templates.take(&key))
+            .collect();
+        for key in represented {
+            self.cluster.apply(Change::PodDeleted(key));
+        }
+    }
+}
+
+/// The key under which a workload's template is a pod.
+pub(super) fn template_key(namespace: &Arc<str>, workload: &Owner) -> ObjectKey {
+    ObjectKey { namespace: namespace.clone(), name: format!("{}[{}]", workload.name, workload.kind).into() }
+}
+
+/// Whose a pod is: its first owner, and the workload that has made that one. The ReplicaSets of a Deployment are called
+/// after it and their pods' `pod-template-hash`, the Jobs of a CronJob after it and a number.
+pub fn owners(pod: &Pod) -> impl Iterator<Item = Owner> {
+    let first = pod.owner.clone();
+    let above = first.as_ref().and_then(|owner| {
+        let (kind, name) = match &*owner.kind {
+            "ReplicaSet" => {
+                let hash = pod.labels.get("pod-template-hash")?;
+                ("Deployment", owner.name.strip_suffix(&**hash)?.strip_suffix('-')?)
+            }
+            "Job" => {
+                let (name, number) = owner.name.rsplit_once('-')?;
+                let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+                ("CronJob", Some(name).filter(|_| is_number)?)
+            }
+            _ => return None,
+        };
+        Some(Owner { kind: kind.into(), name: name.into() })
+    });
+    first.into_iter().chain(above)
 }
 
 /// `ns/name[Kind]` of what a pod counts under: its first owner, unless that is its node; else itself. An owner that does

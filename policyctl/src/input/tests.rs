@@ -117,6 +117,51 @@ spec: {containers: []}
 }
 
 #[test]
+fn a_workload_is_there_once_with_what_it_has_made() {
+    let owned = |kind: &str, name: &str| {
+        format!("ownerReferences: [{{apiVersion: apps/v1, kind: {kind}, name: {name}, uid: u1}}]")
+    };
+    let made = |kind: &str, name: &str, owner: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}, {owner}}}\nspec: {{template: {{}}}}\n---\n"
+        )
+    };
+    let pod = |owner: &str, labels: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, labels: {{{labels}}}, {owner}}}\nspec: {{containers: []}}\n---\n"
+        )
+    };
+    let deployment = made("Deployment", "web", "");
+    let replica_set = made("ReplicaSet", "web-7d9c", &owned("Deployment", "web"));
+    let running = pod(&owned("ReplicaSet", "web-7d9c"), "pod-template-hash: 7d9c");
+    let names = |texts: &[&str]| pods(&parse("x.yaml", &texts.concat(), None));
+    assert_eq!(names(&[&deployment, &replica_set]), ["web[Deployment]"]);
+    assert_eq!(names(&[&replica_set]), ["web-7d9c[ReplicaSet]"]);
+    assert_eq!(names(&[&deployment, &replica_set, &running]), ["p"]);
+    assert_eq!(names(&[&deployment, &running]), ["p"]);
+    let other = pod(&owned("ReplicaSet", "web-7d9c"), "");
+    assert_eq!(names(&[&deployment, &other]), ["p", "web[Deployment]"]);
+
+    let (cron, job) =
+        (made("CronJob", "nightly", ""), made("Job", "nightly-29", &owned("CronJob", "nightly")));
+    let (cron, job) = (cron.replace("apps/v1", "batch/v1"), job.replacen("apps/v1", "batch/v1", 1));
+    assert_eq!(names(&[&cron, &job]), ["nightly[CronJob]"]);
+    assert_eq!(names(&[&cron, &job, &pod(&owned("Job", "nightly-29"), "")]), ["p"]);
+    assert_eq!(names(&[&cron, &pod(&owned("Job", "nightly-x"), "")]), ["nightly[CronJob]", "p"]);
+}
+
+#[test]
+fn a_pod_of_a_snapshot_that_is_laid_over_stands_for_its_workload() {
+    let workload = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {template: {}}\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: db-0, ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: u1}]}\nspec: {containers: []}\n";
+    let [workload, pod] = [workload, pod].map(|text| move || parse("x.yaml", text, None));
+    for (mut below, above) in [(workload(), pod()), (pod(), workload())] {
+        below.overlay(above);
+        assert_eq!((pods(&below), below.templates.len()), (vec!["db-0".to_owned()], 0));
+    }
+}
+
+#[test]
 fn a_pod_counts_under_its_first_owner() {
     let name = |owners: &str| {
         let text = format!(
