@@ -97,9 +97,9 @@ fn median(costs: &[Cost]) -> Cost {
 
 fn main() {
     let small = std::env::args().any(|argument| argument == "--small");
-    let mut sizes = vec![Size { pods: 1_000, policies: 100 }, Size { pods: 10_000, policies: 1_000 }];
+    let mut sizes = vec![Size::new(1_000, 100), Size::new(10_000, 1_000)];
     if !small {
-        sizes.push(Size { pods: 100_000, policies: 10_000 });
+        sizes.push(Size::new(100_000, 10_000));
     }
     println!("from nothing, {LOCAL_PODS} local pods (least of 5; of 3 for the largest)");
     let (mut compilers, mut budgets) = (Vec::new(), Vec::new());
@@ -132,15 +132,7 @@ fn main() {
         budgets.extend(from_nothing(size, least, more));
         compilers.push(compiler);
     }
-    println!(
-        "\none event, {LOCAL_PODS} local pods (medians of {ROUNDS}, sizes in turn; growth over {} pods)",
-        sizes[0].pods
-    );
-    heading();
-    for happening in HAPPENINGS {
-        let all: Vec<_> = compilers.iter_mut().zip(&sizes).collect();
-        budgets.extend(grows(*happening, all, ROUNDS));
-    }
+    budgets.extend(each(&mut compilers, &sizes, ""));
     // The namespaces so far have 100 pods.
     let mut large: Vec<_> =
         compilers.iter_mut().zip(&sizes).filter(|(_, size)| size.pods >= 10_000).collect();
@@ -148,23 +140,41 @@ fn main() {
         crowd(size).into_iter().for_each(|change| compiler.apply(Event::Cluster(change)));
         let _ = compiler.commit();
     }
-    budgets.extend(grows(CROWD_MOVES, large, FEW_ROUNDS));
+    budgets.extend(grows(CROWD_MOVES, large, FEW_ROUNDS, ""));
+    drop(compilers);
+    let sizes: Vec<Size> = sizes.into_iter().map(Size::with_small_teams).collect();
+    let mut compilers: Vec<Compiler> = sizes.iter().map(|size| compile(changes(size))).collect();
+    budgets.extend(each(&mut compilers, &sizes, ", with small teams"));
     println!(
-        "  (Delta: from the change to it; CPU: until nothing waits to be removed, one thread; elements: that come or go)"
+        "  (Delta: from the change to it; CPU: until nothing waits to be removed, one thread; elements: that come or go;\n  \
+         small teams: a team for each namespace, so that what a program lists does not grow with the cluster)"
     );
     println!();
     budgets.iter().for_each(|line| println!("{line}"));
 }
 
-fn heading() {
+/// Each of the usual events, and its budget; `shape` says in which cluster.
+fn each(compilers: &mut [Compiler], sizes: &[Size], shape: &str) -> Vec<String> {
+    println!(
+        "\none event{shape}, {LOCAL_PODS} local pods (medians of {ROUNDS}, sizes in turn; growth over {} pods)",
+        sizes[0].pods
+    );
     println!(
         "  {:<58} {:>8} {:>10} {:>10} {:>12} {:>9} {:>7}",
         "", "pods", "Delta", "CPU", "allocations", "elements", "growth"
     );
+    let of =
+        |happening: &Happening| grows(*happening, compilers.iter_mut().zip(sizes).collect(), ROUNDS, shape);
+    HAPPENINGS.iter().flat_map(of).collect()
 }
 
 /// Lets it happen at each size, prints a line for each of its events and size, and gives the budgets.
-fn grows(happening: Happening, mut sized: Vec<(&mut Compiler, &Size)>, rounds: usize) -> Vec<String> {
+fn grows(
+    happening: Happening,
+    mut sized: Vec<(&mut Compiler, &Size)>,
+    rounds: usize,
+    shape: &str,
+) -> Vec<String> {
     let mut costs: BTreeMap<(usize, usize), Vec<Cost>> = BTreeMap::new();
     let mut names = Vec::new();
     for n in 0..rounds {
@@ -196,7 +206,7 @@ fn grows(happening: Happening, mut sized: Vec<(&mut Compiler, &Size)>, rounds: u
             );
         }
         if let (Some((_, first)), Some((_, last))) = (sized.first(), sized.last()) {
-            let what = format!("{name}: at {} pods over at {}", last.pods, first.pods);
+            let what = format!("{name}{shape}: at {} pods over at {}", last.pods, first.pods);
             budgets.push(budget(&what, &GROWTH.to_string(), &format!("{growth:.2}"), growth <= GROWTH));
         }
     }

@@ -5,6 +5,7 @@
 //! with `budget:` are what `cargo bench-all` gathers: what, limit, measured, verdict, divided by `|`.
 
 #[path = "../../compiler/benches/cluster/mod.rs"]
+#[expect(dead_code, reason = "it is shared with other benches")]
 mod cluster;
 #[path = "../../compiler/benches/happening/mod.rs"]
 mod happening;
@@ -26,11 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SIZES: [Size; 3] = [
-    Size { pods: 1_000, policies: 100 },
-    Size { pods: 10_000, policies: 1_000 },
-    Size { pods: 100_000, policies: 10_000 },
-];
+const SIZES: [Size; 3] = [Size::new(1_000, 100), Size::new(10_000, 1_000), Size::new(100_000, 10_000)];
 /// The size of the budgets for one event.
 const USUAL: usize = 10_000;
 /// How often each event happens.

@@ -39,7 +39,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SIZE: Size = Size { pods: 10_000, policies: 1_000 };
+const SIZE: Size = Size::new(10_000, 1_000);
 /// Events a second, and how many.
 const PACES: [(u32, usize); 4] = [(1, 30), (10, 200), (100, 1_000), (1_000, 4_000)];
 const BUDGET: Duration = Duration::from_millis(5);

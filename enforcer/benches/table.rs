@@ -31,7 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SIZES: [Size; 2] = [Size { pods: 10_000, policies: 1_000 }, Size { pods: 100_000, policies: 10_000 }];
+const SIZES: [Size; 2] = [Size::new(10_000, 1_000), Size::new(100_000, 10_000)];
 /// Bytes of the table at the largest.
 const BUDGET: u64 = 64_000_000;
 /// The kernel frees what is deleted a moment later.

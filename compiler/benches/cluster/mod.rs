@@ -19,10 +19,36 @@ pub(crate) const APPS: usize = 20;
 /// Name of the namespace that has 10,000 pods.
 pub(crate) const CROWD: &str = "crowd";
 
+/// Teams of a cluster where they grow with it.
+const TEAMS: usize = 50;
+
 /// A cluster with this many pods, one namespace for every hundred, and this many policies spread over them.
 pub(crate) struct Size {
     pub(crate) pods: usize,
     pub(crate) policies: usize,
+    /// Each policy lets a team's pods in, of one tier, and a team has each so manieth namespace.
+    teams: usize,
+}
+
+impl Size {
+    /// With 50 teams, however large it is: what a program lists grows with the cluster.
+    pub(crate) const fn new(pods: usize, policies: usize) -> Self {
+        Self { pods, policies, teams: TEAMS }
+    }
+
+    /// With a team for each namespace: what a program lists does not grow.
+    pub(crate) const fn with_small_teams(self) -> Self {
+        Self { teams: self.namespaces(), ..self }
+    }
+
+    const fn namespaces(&self) -> usize {
+        self.pods.div_ceil(100)
+    }
+
+    /// Not that of the first namespace.
+    pub(crate) fn another_team(&self) -> usize {
+        (self.teams - 1).min(10)
+    }
 }
 
 /// A label.
@@ -38,12 +64,12 @@ pub(crate) fn local_pod(size: &Size, n: usize) -> usize {
 /// Number of a remote pod that a local pod's program has as a peer: the second of the first namespace, which local pod 0
 /// is the first of.
 pub(crate) fn remote_peer(size: &Size) -> usize {
-    size.pods.div_ceil(100)
+    size.namespaces()
 }
 
 /// Pod number `i`; its version is a label that no selector names.
 pub(crate) fn pod(size: &Size, i: usize, version: usize) -> Pod {
-    let namespaces = size.pods.div_ceil(100);
+    let namespaces = size.namespaces();
     let step = local_pod(size, 1);
     let local = i.is_multiple_of(step) && i / step < LOCAL_PODS;
     let node = if local { NODE.to_owned() } else { format!("node-{}", 1 + i % (size.pods / 100).max(1)) };
@@ -75,11 +101,11 @@ fn is(key: &str, value: String) -> Selector {
 
 /// The usual mix: an app reached by another app of its namespace, by a namespace, by an address range; and its egress.
 pub(crate) fn policy(size: &Size, i: usize) -> NetworkPolicy {
-    let namespaces = size.pods.div_ceil(100);
+    let namespaces = size.namespaces();
     let port = |protocol, port| PolicyPort { protocol, port: PortMatch::Range(port, port) };
     let app = |n: usize| Peer::Pods { namespaces: None, pods: is("app", format!("app-{}", n % APPS)) };
     let namespace = Peer::Pods {
-        namespaces: Some(is("team", format!("team-{}", i % 50))),
+        namespaces: Some(is("team", format!("team-{}", i % size.teams))),
         pods: is("tier", format!("tier-{}", i % 3)),
     };
     let block = Peer::IpBlock {
@@ -109,7 +135,7 @@ pub(crate) fn team(namespace: &str, team: usize) -> Namespace {
 }
 
 fn namespaces(size: &Size) -> impl Iterator<Item = Namespace> {
-    (0..size.pods.div_ceil(100)).map(|i| team(&format!("ns-{i}"), i % 50))
+    (0..size.namespaces()).map(|i| team(&format!("ns-{i}"), i % size.teams))
 }
 
 /// 10,000 remote pods more, all in one namespace.

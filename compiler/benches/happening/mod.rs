@@ -89,18 +89,21 @@ pub(crate) const HAPPENINGS: &[Happening] = &[
             ("a policy with a selector over all namespaces is deleted", Change::PolicyDeleted(key)),
         ]
     },
-    |_, _| {
+    |size, _| {
         vec![
-            ("a namespace of 100 pods changes its team", Change::Namespace(team("ns-0", 10))),
+            (
+                "a namespace of 100 pods changes its team",
+                Change::Namespace(team("ns-0", size.another_team())),
+            ),
             ("a namespace of 100 pods changes its team back", Change::Namespace(team("ns-0", 0))),
         ]
     },
 ];
 
 /// The namespace of [`super::cluster::crowd`] changes its team.
-pub(crate) const CROWD_MOVES: Happening = |_, _| {
+pub(crate) const CROWD_MOVES: Happening = |size, _| {
     vec![
-        ("a namespace of 10,000 pods changes its team", Change::Namespace(team(CROWD, 10))),
+        ("a namespace of 10,000 pods changes its team", Change::Namespace(team(CROWD, size.another_team()))),
         ("a namespace of 10,000 pods changes its team back", Change::Namespace(team(CROWD, 0))),
     ]
 };

@@ -19,11 +19,7 @@ use std::error::Error;
 /// What an event may cost at the largest size over what it costs at the smallest.
 const GROWTH: f64 = 1.3;
 
-const SIZES: [Size; 3] = [
-    Size { pods: 1_000, policies: 100 },
-    Size { pods: 10_000, policies: 1_000 },
-    Size { pods: 100_000, policies: 10_000 },
-];
+const SIZES: [Size; 3] = [Size::new(1_000, 100), Size::new(10_000, 1_000), Size::new(100_000, 10_000)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

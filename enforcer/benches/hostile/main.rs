@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SIZE: Size = Size { pods: 10_000, policies: 1_000 };
+const SIZE: Size = Size::new(10_000, 1_000);
 /// How often the owner changes something once everything of theirs is there.
 const EVERY: Duration = Duration::from_millis(2);
 /// How long it goes on.

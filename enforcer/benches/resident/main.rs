@@ -30,11 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SIZES: [Size; 3] = [
-    Size { pods: 1_000, policies: 100 },
-    Size { pods: 10_000, policies: 1_000 },
-    Size { pods: 100_000, policies: 10_000 },
-];
+const SIZES: [Size; 3] = [Size::new(1_000, 100), Size::new(10_000, 1_000), Size::new(100_000, 10_000)];
 /// Of the memory that it keeps, at the largest size.
 const BUDGET: f64 = 200.0;
 /// How long it may take until its first revision.
