@@ -4,8 +4,9 @@ use conformance::lab::{Lab, Netns, Pod as LabPod, PodSpec, addresses};
 use policy_model::{
     cluster::Cluster,
     labels::Labels,
-    object::{Node, Pod},
-    policy::NetworkPolicy,
+    object::{Node, ObjectKey, Pod},
+    policy::{NetworkPolicy, Rule},
+    selector::{Requirement, Selector},
 };
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -47,6 +48,21 @@ pub(crate) fn cluster(pods: &[Arc<LabPod>], policy: NetworkPolicy) -> Cluster {
     }
     cluster.insert_policy(policy);
     cluster
+}
+
+/// Pods of an app.
+pub(crate) fn app(name: &str) -> Selector {
+    Selector::new([Requirement::In("app".into(), [name.into()].into())])
+}
+
+/// What these pods may hear.
+pub(crate) fn ingress(name: &str, pods: Selector, rules: Vec<Rule>) -> NetworkPolicy {
+    NetworkPolicy {
+        key: ObjectKey::new("default", name),
+        pod_selector: pods,
+        ingress: Some(rules),
+        egress: None,
+    }
 }
 
 /// Counts what reaches the forward hook for these ports, before and after anybody's tables.

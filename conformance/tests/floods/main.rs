@@ -2,6 +2,7 @@
 //! is denied before and after does not pass.
 
 mod cleanup;
+mod forbidden_flows;
 mod ground;
 mod out_of_memory;
 mod replaced_programs;

@@ -1,12 +1,12 @@
 //! Flows that conntrack has the wrong way round go on when their ends are isolated.
 
-use super::ground::{self, End};
+use super::ground::{self, End, app, ingress};
 use conformance::enforced::{Enforced, Manifests};
 use policy_model::{
     cluster::Cluster,
-    object::{ObjectKey, Protocol},
-    policy::{NetworkPolicy, Peer, PolicyPort, PortMatch, Rule},
-    selector::{Requirement, Selector},
+    object::Protocol,
+    policy::{Peer, PolicyPort, PortMatch, Rule},
+    selector::Selector,
 };
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -24,19 +24,6 @@ const MOMENT: Duration = Duration::from_millis(400);
 /// Until it is found.
 const LONGEST: Duration = Duration::from_secs(20);
 const WAIT: Duration = Duration::from_millis(100);
-
-fn app(name: &str) -> Selector {
-    Selector::new([Requirement::In("app".into(), [name.into()].into())])
-}
-
-fn ingress(name: &str, pods: Selector, rules: Vec<Rule>) -> NetworkPolicy {
-    NetworkPolicy {
-        key: ObjectKey::new("default", name),
-        pod_selector: pods,
-        ingress: Some(rules),
-        egress: None,
-    }
-}
 
 /// Nobody hears anybody, but the server its client.
 fn isolate(cluster: &mut Cluster) {

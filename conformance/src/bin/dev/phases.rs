@@ -46,7 +46,18 @@ pub(crate) const TEST_ALL: &[Phase] = &[
     // uninstalled, under traffic.
     Phase {
         name: "own",
-        args: &["conformance", "own", "--focus", "rules", "--focus", "installed", "--workers", "2"],
+        args: &[
+            "conformance",
+            "own",
+            "--focus",
+            "rules",
+            "--focus",
+            "installed",
+            "--focus",
+            "confined",
+            "--workers",
+            "2",
+        ],
         env: &[],
         tests: false,
     },

@@ -21,6 +21,11 @@ pub(super) const CASES: &[Case<Ground>] = &[
         prove: installed,
     },
     Case {
+        name: "confined",
+        proves: "policyd's container has no right but CAP_NET_ADMIN, a seccomp filter, and a root that it cannot write to",
+        prove: super::confined::confined,
+    },
+    Case {
         name: "upgraded",
         proves: "another image is rolled out and rolled back under traffic with 0 lost and 0 leaked",
         prove: upgraded,

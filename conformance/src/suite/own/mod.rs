@@ -6,6 +6,7 @@
 //! permits), and what policies mean ([`rules`]: each case is asked without its policies too, where everything must pass).
 
 mod case;
+mod confined;
 mod first_packets;
 mod ground;
 mod lifecycle;
