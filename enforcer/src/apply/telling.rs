@@ -4,6 +4,7 @@ use super::refused::Refused;
 use crate::report::{Event, Reporter, State, Status, survey::Survey};
 use compiler::Compiler;
 use k8s_openapi::jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
 use policy_model::cluster::Cluster;
 use std::{
     collections::BTreeSet,
@@ -13,6 +14,11 @@ use std::{
 
 /// A change may have to wait as long as one look.
 const LOOK: Duration = Duration::from_micros(300);
+
+/// Of this thread.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
 
 /// Without a [`Reporter`] it says nothing to anybody, and costs nothing.
 #[derive(Debug)]
@@ -108,15 +114,16 @@ impl Telling {
     /// Looks at some policies, if it is time. Several, since to be woken for each would cost more than the look.
     pub(super) fn look(&mut self, cluster: &Cluster, now: Instant) {
         let Some(survey) = &mut self.survey else { return };
-        let begin = Instant::now();
         let is_due = |survey: &Survey| survey.next().is_some_and(|at| at <= now);
         if !is_due(survey) {
             return;
         }
+        let (begin, busy) = (Instant::now(), processor_time());
         while is_due(survey) && begin.elapsed() < LOOK {
             survey.step(cluster, now).into_iter().for_each(|event| self.reporter.tell(event));
         }
-        survey.rest(begin.elapsed(), now);
+        // On a busy machine a look that has to wait for its turn is no dear one.
+        survey.rest(processor_time().saturating_sub(busy), now);
     }
 
     /// People should know of it.

@@ -20,10 +20,10 @@ use witnesses::{Place, Witnesses};
 
 /// Between two looks at all policies, and how long a named port may be unknown.
 const PAUSE: Duration = Duration::from_secs(10);
-/// After a look at one policy so many times what it took: a two-thousandth of a processor, however large the cluster is.
+/// After a look so many times what it took: a two-thousandth of a processor, however large the cluster is.
 const REST: u32 = 2000;
-/// ... but not longer than this: on a busy machine a step that has to wait for its turn is no dear one.
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// ... but not longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// What is still so is told again, since an API server forgets an Event after an hour.
 const AGAIN: Duration = Duration::from_secs(3600);
 /// Nodes that look after one policy: if one has no policyd, the other tells. Both tell with one name.
@@ -133,7 +133,7 @@ impl Survey {
         self.look(cluster, policy, now)
     }
 
-    /// The last step took so long.
+    /// The last steps took so long, of the processor's time.
     pub fn rest(&mut self, took: Duration, now: Instant) {
         self.not_before = self.not_before.max(now + LONGEST_REST.min(took * REST));
     }
@@ -155,9 +155,10 @@ impl Survey {
         let key = &policy.key;
         let mut before = self.unmet.remove(key).unwrap_or_default();
         let mut witnesses = self.witnesses.remove(key).unwrap_or_default();
-        let found = ports::unmet(cluster, policy, &mut witnesses).into_iter().map(|note| (Kind::Port, note));
         let nothing = self.selects_nothing(cluster, policy, &mut witnesses);
-        let found = found.chain(nothing.map(|note| (Kind::Nothing, note)));
+        let ports = ports::unmet(cluster, policy, nothing.is_none(), &mut witnesses);
+        let ports = ports.into_iter().map(|note| (Kind::Port, note));
+        let found = ports.chain(nothing.map(|note| (Kind::Nothing, note)));
         self.witnesses.insert(key.clone(), witnesses);
         let mut events = Vec::new();
         let mut unmet = Vec::new();

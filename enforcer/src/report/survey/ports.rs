@@ -21,11 +21,18 @@ fn named_ports(policy: &NetworkPolicy) -> impl Iterator<Item = (Direction, &Rule
     })
 }
 
-/// What to say of each named port that nobody has.
-pub(super) fn unmet(cluster: &Cluster, policy: &NetworkPolicy, witnesses: &mut Witnesses) -> Vec<String> {
+/// What to say of each named port that nobody has. `has_pods`: the policy selects some; else none of its ports for ingress
+/// is anybody's.
+pub(super) fn unmet(
+    cluster: &Cluster,
+    policy: &NetworkPolicy,
+    has_pods: bool,
+    witnesses: &mut Witnesses,
+) -> Vec<String> {
     let mut namespaces = BTreeMap::new();
     let mut found = Vec::new();
-    for (direction, rule, r, p, name) in named_ports(policy) {
+    let asked = named_ports(policy).filter(|(direction, ..)| has_pods || *direction == Direction::Egress);
+    for (direction, rule, r, p, name) in asked {
         let protocol = rule.ports[p].protocol;
         let mut count = 0;
         let mut has_it = |pod: &Pod| {
