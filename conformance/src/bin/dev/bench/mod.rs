@@ -25,6 +25,9 @@ pub(crate) struct Choice {
     /// Keep what they print, and write docs/performance.md from all that is kept.
     #[arg(long, conflicts_with = "options")]
     write: bool,
+    /// Run none; write docs/performance.md from all that is kept, as after a change of the words between the figures.
+    #[arg(long, conflicts_with_all = ["names", "write", "options"])]
+    document: bool,
     /// Options of the benchmarks, such as `--small` or `--rounds 5`: to see that they run, not to keep what they say.
     #[arg(last = true)]
     options: Vec<String>,
@@ -75,6 +78,12 @@ impl Budget {
 /// Runs the chosen benchmarks; `true` if all ran to their end. A budget that is not kept is told, and is no failure.
 pub(crate) fn run(choice: &Choice) -> Result<bool, BenchError> {
     let workspace = Workspace::read()?;
+    let kept = kept::Folder::of(&workspace.workspace_root);
+    let docs = workspace.workspace_root.join("docs");
+    if choice.document {
+        write(&docs, &kept.read()?)?;
+        return Ok(true);
+    }
     let targets: Vec<(&str, &str)> = workspace
         .packages
         .iter()
@@ -88,7 +97,6 @@ pub(crate) fn run(choice: &Choice) -> Result<bool, BenchError> {
         let known = targets.iter().map(|(_, name)| (*name).to_owned()).collect();
         return Err(BenchError::Unknown { asked: choice.names.clone(), known });
     }
-    let kept = kept::Folder::of(&workspace.workspace_root);
     let mut all_ran = true;
     for (package, name) in chosen {
         println!("{package}: {name}");
@@ -109,7 +117,7 @@ pub(crate) fn run(choice: &Choice) -> Result<bool, BenchError> {
         println!();
     }
     if choice.write {
-        write(&workspace.workspace_root.join("docs"), &kept.read()?)?;
+        write(&docs, &kept.read()?)?;
     }
     Ok(all_ran)
 }
