@@ -20,8 +20,8 @@ const RIGHTS: [(&str, &str); 7] = [
     ("NoNewPrivs", "1"),
     ("Seccomp", "2"),
 ];
-/// The only folder of its node that it may write to.
-const STATE: &str = "/var/lib/palisade";
+/// The only folder of its node that it may write to, and the files that the kubelet makes for each pod and container.
+const WRITABLE: [&str; 3] = ["/var/lib/palisade", "/etc/hosts", "/dev/termination-log"];
 /// File systems that are the container's own, in memory or without files.
 const OWN: [&str; 5] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue"];
 
@@ -38,8 +38,9 @@ pub(super) fn confined(ground: &mut Ground) -> Result<String, Fault> {
         }
     }
     Ok(format!(
-        "on {} nodes: CAP_NET_ADMIN alone, also as a bound; no new privileges; a seccomp filter; of its files only {STATE} can be written",
-        ground.cluster.nodes().len()
+        "on {} nodes: CAP_NET_ADMIN alone, also as a bound; no new privileges; a seccomp filter; of the node's folders only {} can be written",
+        ground.cluster.nodes().len(),
+        WRITABLE[0]
     ))
 }
 
@@ -63,7 +64,7 @@ fn writable(mounts: &str) -> impl Iterator<Item = String> + '_ {
         let (path, kind, options) = (words.next()?, words.next()?, words.next()?);
         let is_writable = !options.split(',').any(|option| option == "ro");
         let is_hosts = !OWN.contains(&kind);
-        (is_writable && is_hosts && path != STATE).then(|| format!("{path} can be written"))
+        (is_writable && is_hosts && !WRITABLE.contains(&path)).then(|| format!("{path} can be written"))
     })
 }
 
@@ -74,7 +75,8 @@ mod tests {
     const STATUS: &str = "Name:\tpolicyd\nCapInh:\t0000000000000000\nCapPrm:\t0000000000001000\nCapEff:\t0000000000001000\n\
         CapBnd:\t0000000000001000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
     const MOUNTS: &str = "overlay / overlay ro,relatime,lowerdir=/a 0 0\nproc /proc proc rw,nosuid 0 0\n\
-        /dev/vda /var/lib/palisade ext4 rw,relatime 0 0\n/dev/vda /var/lib/cni ext4 ro,relatime 0 0\n";
+        /dev/vda /var/lib/palisade ext4 rw,relatime 0 0\n/dev/vda /var/lib/cni ext4 ro,relatime 0 0\n\
+        /dev/vda /etc/hosts ext4 rw,relatime 0 0\n";
 
     #[test]
     fn a_container_as_it_should_be_has_nothing_too_much() {
