@@ -6,7 +6,10 @@ use policy_model::{
     manifest::{Located, Location, Object, Parsed, Workload},
     object::{ObjectKey, Owner, Pod},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Takes parsed texts in, one after the other.
 pub(super) struct Builder {
@@ -81,19 +84,21 @@ impl Builder {
         }
     }
 
-    pub(super) fn finish(mut self) -> Snapshot {
-        let Self { snapshot, workloads, .. } = &mut self;
-        let is_there = |key: ObjectKey| workloads.contains_key(&key);
-        for (key, workload) in workloads.iter() {
+    pub(super) fn finish(self) -> Snapshot {
+        let has_owner = |(key, workload): &(&ObjectKey, &Workload)| {
             let owner = workload.owner.as_ref().map(|owner| template_key(&key.namespace, owner));
-            if !owner.is_some_and(is_there) {
-                snapshot.templates.insert(key.clone());
-                snapshot.cluster.insert_pod(Pod { key: key.clone(), ..workload.pod.clone() });
-            }
+            owner.is_some_and(|owner| self.workloads.contains_key(&owner))
+        };
+        let owned: BTreeSet<ObjectKey> =
+            self.workloads.iter().filter(has_owner).map(|(key, _)| key.clone()).collect();
+        let Self { mut snapshot, workloads, .. } = self;
+        for (key, workload) in workloads.into_iter().filter(|(key, _)| !owned.contains(key)) {
+            snapshot.templates.insert(key.clone());
+            snapshot.cluster.insert_pod(Pod { key, ..workload.pod });
         }
         snapshot.drop_represented_templates();
-        self.snapshot.note_emptiness();
-        self.snapshot
+        snapshot.note_emptiness();
+        snapshot
     }
 }
 

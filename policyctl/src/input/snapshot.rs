@@ -107,6 +107,9 @@ impl Snapshot {
     /// Removes the templates of workloads of which pods are there that have not ended.
     pub(super) fn drop_represented_templates(&mut self) {
         let templates = &mut self.templates;
+        if templates.is_empty() {
+            return;
+        }
         let pods = self.cluster.pods().filter(|pod| !pod.terminal);
         let running: Vec<&Pod> = pods.filter(|pod| !templates.contains(&pod.key)).collect();
         let represented: BTreeSet<ObjectKey> = running
