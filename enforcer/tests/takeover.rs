@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     process::{Command, Stdio},
 };
-use support::{Ended, Node, shop};
+use support::{Node, shop};
 
 /// What kube-router's firewall makes for one pod and one policy (v2.1.0, shortened), between rules of others.
 const FILTER: &str = "*filter
@@ -52,11 +52,6 @@ fn rules(tool: &str, its: bool) -> Vec<String> {
     let saved = shell(&format!("{tool}-save | grep -v '^#' | sed 's/ \\[[0-9:]*\\]$//'"));
     let is_its = |line: &&str| ITS.iter().any(|name| line.contains(name));
     saved.lines().filter(|line| is_its(line) == its).map(str::to_owned).collect()
-}
-
-/// What was said about errors, in one line: messages are wrapped at the terminal's width.
-fn said(ended: &Ended) -> String {
-    ended.err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
 }
 
 fn load(tool: &str) {
@@ -145,14 +140,14 @@ fn it_is_refused_until_palisade_enforces_and_the_other_does_not_run() {
     let its = rules("iptables", true);
     let alone = node.policyd("takeover --from kube-router");
     assert_eq!(alone.status, 1, "{alone:?}");
-    assert!(said(&alone).contains("policyd does not answer at 127.0.0.1:9469"), "{alone:?}");
+    assert!(alone.said().contains("policyd does not answer at 127.0.0.1:9469"), "{alone:?}");
 
     node.write("shop.yaml", &shop());
     let _policyd = node.start("");
     let health = TcpListener::bind("127.0.0.1:20244").unwrap();
     let both = node.policyd("takeover --from kube-router");
     assert_eq!(both.status, 1, "{both:?}");
-    assert!(said(&both).contains("kube-router runs on this node"), "{both:?}");
+    assert!(both.said().contains("kube-router runs on this node"), "{both:?}");
     assert_eq!(rules("iptables", true), its, "nothing is removed");
     drop(health);
 
@@ -160,7 +155,7 @@ fn it_is_refused_until_palisade_enforces_and_the_other_does_not_run() {
     shell("iptables -A INPUT -m set --match-set KUBE-SRC-I4MVFMB7R36OQ4J2 src -j DROP");
     let used = node.policyd("takeover --from kube-router");
     assert_eq!(used.status, 1, "{used:?}");
-    assert!(said(&used).contains("KUBE-SRC-I4MVFMB7R36OQ4J2 stays"), "{used:?}");
+    assert!(used.said().contains("KUBE-SRC-I4MVFMB7R36OQ4J2 stays"), "{used:?}");
 
     assert_eq!(node.policyd("takeover").status, 2);
     assert_eq!(node.policyd("takeover --from calico").status, 2);
@@ -175,7 +170,7 @@ fn rules_of_the_old_iptables_are_named_with_what_removes_them() {
     let its = rules("iptables-legacy", true);
     let ended = node.policyd("takeover --from kube-router");
     assert_eq!(ended.status, 1, "{ended:?}");
-    assert!(said(&ended).contains("the old iptables"), "{ended:?}");
+    assert!(ended.said().contains("the old iptables"), "{ended:?}");
     assert_eq!(rules("iptables-legacy", true), its, "they are left to the tool that can");
     let to_do = ended.out.lines().find_map(|line| line.strip_prefix("to do    iptables-"));
     shell(&format!("iptables-{}", to_do.expect("what to do")));

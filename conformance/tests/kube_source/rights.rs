@@ -56,6 +56,7 @@ fn a_missing_right_is_named_and_once_granted_it_goes_on() {
     assert!(!daemon.is_ready(), "a state without policies is none");
     grant(&ground, "policyd", "networkpolicies", &["list", "watch"]);
     eventually("it is ready", || daemon.is_ready());
+    drop(daemon);
     let (status, said) = once(&ground, &config);
     assert_eq!(status, Some(0), "least rights are enough: {said}");
 }
@@ -111,13 +112,14 @@ cp "$1" $secrets/token && cp "$2" $secrets/ca.crt && echo shop > $secrets/namesp
 "#;
 
 #[test]
-fn in_a_pod_it_takes_what_kubernetes_has_put_there() {
+fn in_a_pod_it_takes_what_kubernetes_has_put_there_and_its_log_never_has_the_token() {
     let ground = Ground::new("kube pod");
     burst::create(&ground, 0..8);
     ground.run("create serviceaccount policyd --namespace shop");
     grant(&ground, "system:serviceaccount:shop:policyd", "pods", &["list", "watch"]);
+    let secret = ground.run("create token policyd --namespace shop");
     let token = ground.dir().join("token");
-    fs::write(&token, ground.run("create token policyd --namespace shop").trim()).unwrap();
+    fs::write(&token, secret.trim()).unwrap();
     let mut command = ground.netns().command("sh");
     command
         .args(["-c", AS_POD, "sh"])
@@ -126,9 +128,16 @@ fn in_a_pod_it_takes_what_kubernetes_has_put_there() {
         .arg(binary().unwrap());
     command.args(["run", "--once", "--node-name", "w1", "--state-dir"]).arg(ground.dir().join("state"));
     command.env("KUBERNETES_SERVICE_HOST", "172.30.0.1").env("KUBERNETES_SERVICE_PORT", "6443");
+    // Of every library too.
+    command.env("RUST_LOG", "trace");
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("4 local pods"), "{output:?}");
+    let [out, err] = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said));
+    assert!(output.status.success(), "{err}");
+    assert!(out.contains("4 local pods"), "{out}");
+    // A token's last part is its signature: without that nobody can use the others.
+    let signature = secret.trim().rsplit('.').next().unwrap();
+    assert!(signature.len() > 40 && err.contains("TRACE"), "it does not say everything: {err}");
+    assert!(!out.contains(signature) && !err.contains(signature), "the token is in the log");
 }
 
 /// A new token of the account. It is valid as long as what it is bound to.

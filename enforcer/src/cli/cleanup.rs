@@ -1,6 +1,6 @@
 //! `policyd cleanup`.
 
-use super::{CleanupOptions, Failure, StateOptions, run::cannot, signals::Signals};
+use super::{CleanupOptions, Failure, StateOptions, preflight, run::cannot, signals::Signals};
 use crate::{
     fitness::GIVE_CAPABILITY,
     nft::{Backend, Error, Kernel},
@@ -32,6 +32,7 @@ fn wait() -> io::Result<()> {
 }
 
 fn undo(options: &StateOptions) -> Result<(), Failure> {
+    let _sole = preflight::claim("it would put the tables back at once: stop it first")?;
     let tables = remove_tables().map_err(|error| match error {
         Error::Permission => Failure::failed("CAP_NET_ADMIN is missing: the tables stay", GIVE_CAPABILITY),
         error => Failure::failed(format!("cannot remove the tables: {error}"), ""),

@@ -13,7 +13,7 @@ use crate::{
         watch::{Digest, Nudge},
     },
     nft::{self, Backend, Kernel, Monitor},
-    node::{facts::Facts, flags::FlagKeeper, tracker::Tracker, watch},
+    node::{facts::Facts, flags::FlagKeeper, sole::Sole, tracker::Tracker, watch},
     observe::{http, metrics::Metrics},
     report::Reporter,
 };
@@ -31,6 +31,10 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+/// What to do about another `policyd`.
+pub(super) const ONE_IS_ENOUGH: &str =
+    "one is enough; `ss --unix --all --processes | grep palisade/policyd` tells which process it is";
+
 /// What waits, and what is waited for.
 pub(super) struct Host {
     /// Everything asynchronous runs in it, in this thread, while [`Self::serve`] runs.
@@ -44,6 +48,7 @@ pub(super) struct Host {
     fitness: fitness::Settings,
     nudge: Sender<Nudge>,
     nudges: Receiver<Nudge>,
+    sole: Sole,
 }
 
 /// What the loop is made of, beside the cluster's objects.
@@ -62,6 +67,7 @@ pub(super) struct Ground {
 impl Host {
     /// Looks at this host and opens what is needed. Nothing is changed yet.
     pub(super) fn prepare(options: &RunOptions) -> Result<(Self, Ground), Failure> {
+        let sole = preflight::claim(ONE_IS_ENOUGH)?;
         let metrics = Arc::new(Metrics::new());
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| cannot("start the runtime", &e))?;
@@ -84,15 +90,13 @@ impl Host {
         let facts = watch::follow(&options.host.cni_folders(), sandboxes, report)
             .map_err(|e| cannot("follow this host's links", &e))?;
         let bridge_family = preflight::require(&nft::probe(), &facts)?;
+        preflight::require_known_layout()?;
         if !bridge_family {
             warn!("this kernel has no bridge family in nftables: the source guard is off");
         }
         let listener = runtime.block_on(http::listen(options.http)).map_err(|e| {
             let what = format!("cannot listen at {}: {e}", options.http);
-            Failure::failed(
-                what,
-                "another policyd may be running; give --http another address, port 0 for any",
-            )
+            Failure::failed(what, "give --http another address, port 0 for any")
         })?;
 
         let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
@@ -113,7 +117,10 @@ impl Host {
             let changed = move || _ = nudge.send(Nudge::Host);
             asked.follow(changed).map_err(|e| cannot("start a thread", &e))?;
         }
-        Ok((Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges }, ground))
+        Ok((
+            Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges, sole },
+            ground,
+        ))
     }
 
     /// Runs `work` in a thread of its own, and everything that waits in this one, until a signal comes. `work` ends when it
@@ -125,7 +132,8 @@ impl Host {
         reporter: Reporter,
         work: impl FnOnce(&Receiver<Input>) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges } = self;
+        let Self { runtime, sender, metrics, inputs, monitor, listener, fitness, nudge, nudges, sole: _sole } =
+            self;
         fitness::watch::Watch::new(fitness, metrics.clone(), reporter, sender.clone())
             .start(nudges)
             .map_err(|e| cannot("watch this host", &e))?;

@@ -1,13 +1,37 @@
 //! What must be so before anything is enforced: without it policy would not hold, and policyd would only seem to work.
 
-use super::Failure;
+use super::{Failure, run::cannot};
 use crate::{
     fitness::{GIVE_BR_NETFILTER, GIVE_NF_TABLES, IPVS, LEAVE_IPVS, is_bridge_family, is_ipvs},
-    nft::{Error, Finding},
-    node::facts::Facts,
+    nft::{self, Error, Finding},
+    node::{facts::Facts, sole::Sole},
 };
 
 pub(super) use crate::fitness::GIVE_CAPABILITY;
+
+/// Claims this network namespace's tables for as long as what is returned lives.
+///
+/// # Errors
+/// Another `policyd` has; `help` is what to do about it.
+pub(super) fn claim(help: &str) -> Result<Sole, Failure> {
+    let sole = Sole::claim().map_err(|e| cannot("claim this network namespace", &e))?;
+    sole.ok_or_else(|| Failure::failed("another policyd runs in this network namespace", help))
+}
+
+/// That the tables in the kernel, if there are any, are none of a later `policyd`.
+///
+/// # Errors
+/// They are. They stay as they are.
+pub(super) fn require_known_layout() -> Result<(), Failure> {
+    let chains = nft::chains().map_err(|e| cannot("list the chains of nftables", &e))?;
+    let Some(layout) = nft::unknown_layout(&chains) else { return Ok(()) };
+    Err(Failure::failed(
+        format!(
+            "the tables in the kernel have layout {layout}, which this policyd does not know: they stay in force as they are"
+        ),
+        "a newer policyd has made them: run that one again, or take them away with `policyd cleanup`, after which pods are open until policyd runs",
+    ))
+}
 
 /// Whether the bridge family works.
 ///

@@ -11,6 +11,7 @@ mod link_watch;
 pub mod module;
 pub mod rtnl;
 pub mod sandboxes;
+pub mod sole;
 pub mod subnet;
 pub mod switches;
 pub mod sysctl;

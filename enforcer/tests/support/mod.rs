@@ -135,6 +135,11 @@ impl Ended {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Self { status: status.code().expect("an exit status"), out: text(stdout), err: text(stderr) }
     }
+
+    /// What was said about errors, in one line: messages are wrapped at the terminal's width.
+    pub fn said(&self) -> String {
+        self.err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A `policyd` that runs; killed at the end if it still does.
