@@ -1,6 +1,6 @@
 //! Breaking things on a node.
 
-use super::{error::EndureError, memory, round::FaultKind, tally::Tally};
+use super::{disk, error::EndureError, memory, round::FaultKind, tally::Tally};
 use crate::{enforced::Policyd, lab::Netns, random::Draw};
 use nix::{
     sys::signal::{Signal, kill},
@@ -34,6 +34,22 @@ pub(super) fn inflict(
         FaultKind::Squeeze(limit, time) => {
             tally.killed_for_memory += memory::short(policyd, limit, time)?;
         }
+        FaultKind::Disk(spoilt, down) => {
+            policyd.kill();
+            disk::spoil(spoilt, draw, policyd)?;
+            thread::sleep(down);
+            policyd.restart()?;
+        }
+        FaultKind::Boot(spoilt, down) => {
+            policyd.kill();
+            for table in TABLES {
+                node.nft(&format!("delete table {table}"))?;
+            }
+            disk::spoil(spoilt, draw, policyd)?;
+            thread::sleep(down);
+            policyd.restart()?;
+        }
+        FaultKind::DiskFull => disk::fill(node, policyd)?,
         FaultKind::Strangers => strangers(node)?,
         FaultKind::Overflow => frozen(policyd, || {
             flood(node)?;

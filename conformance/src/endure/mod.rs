@@ -8,6 +8,7 @@
 //! smaller and kept.
 
 mod between;
+mod disk;
 mod error;
 mod expect;
 mod fault;
@@ -108,6 +109,7 @@ pub fn run(
         }
     }
     tally.relisted = world.relisted();
+    tally.unwritten = world.unwritten();
     let resident = [early, world.resident()];
     Ok(Ended { tally, rounds, took: begin.elapsed(), resident })
 }

@@ -25,6 +25,7 @@ fn report(settings: &Settings, ended: &Ended, machine: &[(&str, String)]) -> Str
             " --api-server",
             "The same with daemons that follow a real kube-apiserver and its etcd. Every other round something befalls it: it is killed, stopped, cut off \
              from a node, or changes happen while the nodes stand still and its history is compacted. In half of the first three our tables are damaged meanwhile. \
+             Nodes boot, and what `policyd` keeps on disk is torn, changed, of another version or gone, or has no room. \
              Objects come one by one here: what is so in each set of a round's changes must be so all the while. After each round the kernel must be what the \
              API server's objects would be compiled to from nothing.",
         )

@@ -74,6 +74,12 @@ pub(super) enum FaultKind {
     Freeze(Duration),
     /// `policyd` gets only so many bytes of memory more, for a while; mostly it is killed for want of it.
     Squeeze(u64, Duration),
+    /// `policyd` is killed, what it has on disk is spoilt, and it is started again after a while.
+    Disk(Spoilt, Duration),
+    /// The same with tables that are gone, as after the node has booted.
+    Boot(Spoilt, Duration),
+    /// There is no room for `policyd`'s state until it is started anew.
+    DiskFull,
     /// Tables of others come, fill, and go, as kube-proxy's and a firewall's do.
     Strangers,
     /// So many foreign changes while `policyd` is stopped that its notifications overflow; one of them is in our table.
@@ -86,20 +92,52 @@ pub(super) enum FaultKind {
     Flush,
 }
 
+/// What has become of a state on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoilt {
+    /// Nothing.
+    Not,
+    /// It is gone.
+    Gone,
+    /// It ends somewhere in the middle.
+    Torn,
+    /// It is of another version of Palisade.
+    OtherVersion,
+    /// A bit of it is another one.
+    Changed,
+}
+
+impl Spoilt {
+    const ALL: [Self; 5] = [Self::Not, Self::Gone, Self::Torn, Self::OtherVersion, Self::Changed];
+}
+
+/// So long and longer is what people see as a daemon that hangs.
+const MINUTE: Duration = Duration::from_secs(60);
+
 impl FaultKind {
     /// Whether what is in force on the node is another thing for a moment: until it is repaired.
     pub(super) fn damages(self) -> bool {
         match self {
             Self::Kill(_) | Self::Freeze(_) | Self::Squeeze(..) | Self::Strangers => false,
-            Self::Overflow | Self::Edit | Self::Delete | Self::Flush => true,
+            Self::Disk(..) | Self::DiskFull => false,
+            Self::Overflow | Self::Edit | Self::Delete | Self::Flush | Self::Boot(..) => true,
         }
+    }
+
+    /// Whether `policyd` is started anew.
+    fn starts(self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Squeeze(..) | Self::Disk(..) | Self::Boot(..))
     }
 
     /// What it is counted as.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Kill(_) => "policyd killed",
+            Self::Freeze(time) if time >= MINUTE => "policyd frozen for a minute",
             Self::Freeze(_) => "policyd frozen",
+            Self::Disk(..) => "policyd killed, its state on disk spoilt",
+            Self::Boot(..) => "node booted",
+            Self::DiskFull => "disk full",
             Self::Squeeze(..) => "policyd short of memory",
             Self::Strangers => "others' tables came and went",
             Self::Overflow => "notifications lost",
@@ -118,9 +156,9 @@ impl Round {
         }
         match draw.below(20) {
             0..8 => Self::Change(changes(draw)),
-            8..12 => Self::Fault(fault(draw)),
+            8..12 => Self::Fault(fault(draw, served)),
             12..17 => {
-                let (changes, fault) = (changes(draw), fault(draw));
+                let (changes, fault) = (changes(draw), fault(draw, served));
                 // From before policyd has read the change to after it has committed it.
                 Self::During(changes, Duration::from_micros(draw.below(40_000) as u64), fault)
             }
@@ -138,8 +176,7 @@ impl Round {
             _ => return Self::Served(changes, ServerFault::Forgotten, None),
         };
         // A policyd that starts while its API server is away has the state that it last wrote, which may be some seconds old.
-        let starts = |fault: &Fault| matches!(fault.kind, FaultKind::Kill(_) | FaultKind::Squeeze(..));
-        let also = (draw.below(2) == 0).then(|| self::fault(draw)).filter(|fault| !starts(fault));
+        let also = (draw.below(2) == 0).then(|| self::fault(draw, true)).filter(|fault| !fault.kind.starts());
         Self::Served(changes, fault, also)
     }
 
@@ -165,11 +202,13 @@ fn changes(draw: &mut Draw) -> Vec<Change> {
         .collect()
 }
 
-fn fault(draw: &mut Draw) -> Fault {
+/// Who follows a folder has its objects there, and keeps no state on disk.
+fn fault(draw: &mut Draw, served: bool) -> Fault {
     let node = 1 + draw.below(usize::from(NODES)) as u8;
     let while_ms = |draw: &mut Draw, most| Duration::from_millis(draw.below(most) as u64);
-    let kind = match draw.below(18) {
+    let kind = match draw.below(if served { 24 } else { 18 }) {
         0..6 => FaultKind::Kill(while_ms(draw, 400)),
+        6..8 if draw.below(16) == 0 => FaultKind::Freeze(MINUTE),
         6..8 => FaultKind::Freeze(while_ms(draw, 1_500)),
         8..10 => FaultKind::Strangers,
         10 => FaultKind::Overflow,
@@ -180,7 +219,10 @@ fn fault(draw: &mut Draw) -> Fault {
             let limit = draw.one_of(&[64, 256, 1024]) * 1024;
             FaultKind::Squeeze(limit, while_ms(draw, 500))
         }
-        _ => FaultKind::Flush,
+        17 => FaultKind::Flush,
+        18..20 => FaultKind::Disk(draw.one_of(&Spoilt::ALL[1..]), while_ms(draw, 400)),
+        20..22 => FaultKind::Boot(draw.one_of(&Spoilt::ALL), while_ms(draw, 400)),
+        _ => FaultKind::DiskFull,
     };
     Fault { node, kind }
 }
@@ -259,8 +301,23 @@ impl fmt::Display for Fault {
             FaultKind::Squeeze(limit, time) => {
                 write!(f, ", {} kB, for {} ms", limit / 1024, time.as_millis())
             }
+            FaultKind::Disk(spoilt, time) | FaultKind::Boot(spoilt, time) => {
+                write!(f, ", {spoilt}, down for {} ms", time.as_millis())
+            }
             _ => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Spoilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Not => "its state as it was",
+            Self::Gone => "its state gone",
+            Self::Torn => "its state torn",
+            Self::OtherVersion => "its state of another version",
+            Self::Changed => "a bit of its state changed",
+        })
     }
 }
 
@@ -298,8 +355,12 @@ mod tests {
             })
             .collect();
         assert_eq!(served.len(), 4, "{served:?}");
-        let faults: BTreeSet<_> = rounds.iter().filter_map(|r| Some(r.fault()?.kind.name())).collect();
-        assert_eq!(faults.len(), 8, "{faults:?}");
+        let faults = |rounds: &[Round]| -> BTreeSet<_> {
+            rounds.iter().filter_map(|round| Some(round.fault()?.kind.name())).collect()
+        };
+        assert_eq!(faults(&rounds).len(), 9, "{:?}", faults(&rounds));
+        let served: Vec<_> = (0..800).map(|seed| Round::draw(&mut Draw::new(seed), true)).collect();
+        assert_eq!(faults(&served).len(), 12, "{:?}", faults(&served));
         assert!(rounds.iter().any(|round| matches!(round, Round::Replace(pods) if pods.len() > 1)));
     }
 }

@@ -61,6 +61,8 @@ pub struct Tally {
     pub(super) lost_while_damaged: u64,
     /// Lists that were read anew because a watch was too old.
     pub relisted: u64,
+    /// How often a daemon has said that its state cannot be written.
+    pub unwritten: u64,
     /// Promises that were broken, in words.
     pub broken: Vec<String>,
 }
@@ -137,6 +139,9 @@ impl Tally {
         }
         if self.relisted > 0 {
             rows.push(row("lists read anew, a watch being too old", self.relisted.to_string()));
+        }
+        if self.unwritten > 0 {
+            rows.push(row("states on disk that could not be written", self.unwritten.to_string()));
         }
         rows
     }

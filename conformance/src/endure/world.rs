@@ -87,8 +87,17 @@ impl World {
 
     /// How often a daemon has listed a kind of object anew because its watch was too old.
     pub(super) fn relisted(&self) -> u64 {
-        let lines =
-            |daemon: &Policyd| daemon.log().lines().filter(|line| line.contains("listing again")).count();
+        self.said("listing again")
+    }
+
+    /// How often a daemon has said that its state cannot be written.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.said("the state cannot be written")
+    }
+
+    /// Lines of the daemons' logs with this in them.
+    fn said(&self, text: &str) -> u64 {
+        let lines = |daemon: &Policyd| daemon.log().lines().filter(|line| line.contains(text)).count();
         self.enforced.daemons().iter().map(|daemon| lines(daemon) as u64).sum()
     }
 

@@ -131,6 +131,7 @@ pub struct Policyd {
     netns: Netns,
     child: Child,
     log: PathBuf,
+    state: PathBuf,
     arguments: Vec<String>,
     /// Those among the arguments that say which node it is for.
     place: Vec<String>,
@@ -143,13 +144,14 @@ impl Policyd {
     /// [`PolicydError::NotBuilt`], or what the system says.
     pub fn start(node: &Node, source: Source<'_>, arguments: &[&str]) -> Result<Self, PolicydError> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
+        let state = node.dir().join("state");
         let place = [
             "--node-name".to_owned(),
             format!("node-{}", node.index()),
             "--cni-dir".to_owned(),
             path(&node.cni_dir()),
             "--state-dir".to_owned(),
-            path(&node.dir().join("state")),
+            path(&state),
         ];
         let source = match source {
             Source::Folder(folder) => ["--manifests".to_owned(), path(folder)],
@@ -162,7 +164,7 @@ impl Policyd {
         let log = node.dir().join("policyd.log");
         let child = spawn(node.netns(), &all, &log)?;
         let (node, netns) = (node.index(), node.netns().clone());
-        Ok(Self { node, netns, child, log, arguments: all, place: place.to_vec() })
+        Ok(Self { node, netns, child, log, state, arguments: all, place: place.to_vec() })
     }
 
     /// By what the kernel differs from what a folder of manifests would be compiled to from nothing, as another `policyd` says it
@@ -218,6 +220,12 @@ impl Policyd {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it keeps its objects for a boot without its API server. Who follows a folder writes none.
+    #[must_use]
+    pub fn state_file(&self) -> PathBuf {
+        self.state.join("objects.jsonl")
     }
 
     /// Asks its HTTP server. Gives the body of a 200 answer, `None` for any other.
