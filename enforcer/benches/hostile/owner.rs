@@ -49,9 +49,9 @@ pub(crate) const OWNERS: &[Owner] = &[
         goes_on: |n| Some(slow(n % 1_000, n + 1)),
     },
     Owner {
-        name: "the same with 250, within the limit",
-        begins: || (0..250).map(|n| slow(n, 0)).collect(),
-        goes_on: |n| Some(slow(n % 250, n + 1)),
+        name: "the same with 60, within the limit",
+        begins: || (0..60).map(|n| slow(n, 0)).collect(),
+        goes_on: |n| Some(slow(n % 60, n + 1)),
     },
     Owner {
         name: "all pods on 16 ports, with selectors of each pod's own",
