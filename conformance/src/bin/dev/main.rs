@@ -11,6 +11,7 @@ mod conformance_suites;
 mod demo;
 mod endure;
 mod failures;
+mod fuzz;
 mod image;
 mod interrupt;
 mod phases;
@@ -59,6 +60,8 @@ enum Command {
     Conformance(conformance_suites::Options),
     /// Change and break things at random under traffic; no promise may be broken. The last line is `N passed, M failed`.
     Endure(endure::Options),
+    /// Search the fuzz targets with coverage, and keep what reaches more code; takes cargo-bolero and a nightly compiler.
+    Fuzz(fuzz::Options),
     /// Check format and lints, and with cargo-deny where it is installed.
     Lint,
 }
@@ -80,6 +83,8 @@ enum DevError {
     Demo(#[from] demo::DemoCommandError),
     #[error(transparent)]
     Endure(#[from] endure::EndureCommandError),
+    #[error(transparent)]
+    Fuzz(#[from] fuzz::FuzzError),
     #[error(transparent)]
     Cluster(#[from] conformance::cluster::ClusterError),
     #[error(transparent)]
@@ -140,6 +145,10 @@ fn run(command: Command) -> Result<bool, DevError> {
             setup::packages()?;
             setup::machine()?;
             Ok(endure::run(&options)?)
+        }
+        Command::Fuzz(options) => {
+            setup::packages()?;
+            Ok(fuzz::run(&options)?)
         }
         Command::Lint => {
             setup::packages()?;

@@ -1,0 +1,158 @@
+//! `cargo dev fuzz`: the fuzz targets searched with coverage, each for a while, and what they found kept.
+//!
+//! `cargo test` runs each target on its corpus and on random input; here libFuzzer looks for input that reaches more code, under
+//! AddressSanitizer, so that the C libraries of a program are watched too. What reaches something new is kept in the target's corpus,
+//! in `__fuzz__` beside its source.
+
+use crate::{
+    setup::is_command,
+    workspace::{Workspace, WorkspaceError},
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Which targets, and how long.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only targets whose name contains this.
+    filter: Option<String>,
+    /// How long each is searched.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    seconds: u64,
+}
+
+/// A test that hands its input to `bolero::check!`.
+struct Target {
+    package: &'static str,
+    test: &'static str,
+    /// The folder with `__fuzz__` in it, from the workspace.
+    folder: &'static str,
+}
+
+const TARGETS: &[Target] = &[
+    Target { package: "policy-model", test: "manifests_never_panic", folder: "policy-model/tests" },
+    Target { package: "policyctl", test: "endpoints_never_panic", folder: "policyctl/tests" },
+    Target { package: "enforcer", test: "dumps_never_panic", folder: "enforcer/tests" },
+    Target { package: "enforcer", test: "results_never_panic", folder: "enforcer/tests" },
+    Target {
+        package: "enforcer",
+        test: "states_never_panic_and_a_changed_one_is_refused",
+        folder: "enforcer/tests",
+    },
+    Target { package: "enforcer", test: "requests_never_panic", folder: "enforcer/tests" },
+    Target {
+        package: "enforcer",
+        test: "source::kube::follower::fuzz::lines_never_panic",
+        folder: "enforcer/src/source/kube/follower",
+    },
+];
+
+/// No longer input is tried: what is decided by structure is decided within this.
+const LONGEST: &str = "4096";
+
+/// Targets cannot be searched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FuzzError {
+    #[error("{what} is missing: {help}")]
+    Missing { what: &'static str, help: &'static str },
+    #[error("no target's name contains {0:?}")]
+    NoTarget(String),
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot start rustup: {0}")]
+    Start(#[source] io::Error),
+}
+
+/// Searches them one after the other; `false` if one has found something.
+pub(crate) fn run(options: &Options) -> Result<bool, FuzzError> {
+    if !is_command("cargo-bolero") {
+        let help = "`cargo install cargo-bolero --locked`";
+        return Err(FuzzError::Missing { what: "cargo-bolero", help });
+    }
+    let workspace = Workspace::read()?;
+    let named =
+        |target: &&Target| options.filter.as_ref().is_none_or(|part| target.test.contains(part.as_str()));
+    let targets: Vec<_> = TARGETS.iter().filter(named).collect();
+    if targets.is_empty() {
+        return Err(FuzzError::NoTarget(options.filter.clone().unwrap_or_default()));
+    }
+    let (mut held, mut failed) = (0, 0);
+    for target in targets {
+        let corpus = target.corpus(&workspace.workspace_root);
+        let before = Corpus::of(&corpus)?;
+        println!("{}: {} s, from {before}", target.test, options.seconds);
+        let time = format!("{}s", options.seconds);
+        if target.bolero(&workspace, "test", &["-T", &time, "--max-input-length", LONGEST])?
+            && target.bolero(&workspace, "reduce", &[])?
+        {
+            held += 1;
+            println!("ok    {}: kept {}", target.test, Corpus::of(&corpus)?);
+        } else {
+            failed += 1;
+            println!("FAIL  {}: what it failed on is beside {}", target.test, corpus.display());
+        }
+    }
+    println!("{held} passed, {failed} failed");
+    Ok(failed == 0)
+}
+
+impl Target {
+    /// Where bolero keeps what reaches something new.
+    fn corpus(&self, root: &Path) -> PathBuf {
+        root.join(self.folder).join("__fuzz__").join(self.test.replace("::", "__")).join("corpus")
+    }
+
+    /// Runs one of cargo-bolero's commands on it, with the nightly compiler that sanitizers take.
+    fn bolero(&self, workspace: &Workspace, command: &str, more: &[&str]) -> Result<bool, FuzzError> {
+        let mut bolero = Command::new("rustup");
+        // What `cargo run` sets is the stable compiler's.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO") || text.starts_with("RUSTUP_TOOLCHAIN") {
+                bolero.env_remove(&name);
+            }
+        }
+        bolero
+            .args(["run", "nightly", "cargo", "bolero", command, self.test, "--package", self.package])
+            .args(more)
+            .arg("--target-dir")
+            .arg(workspace.target_directory.join("fuzz"))
+            .current_dir(&workspace.workspace_root);
+        Ok(bolero.status().map_err(FuzzError::Start)?.success())
+    }
+}
+
+/// What there is of one.
+struct Corpus {
+    inputs: usize,
+    bytes: u64,
+}
+
+impl Corpus {
+    fn of(folder: &Path) -> Result<Self, FuzzError> {
+        let file = |source| FuzzError::File { path: folder.to_owned(), source };
+        let mut corpus = Self { inputs: 0, bytes: 0 };
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(corpus),
+            Err(e) => return Err(file(e)),
+        };
+        for entry in entries {
+            corpus.inputs += 1;
+            corpus.bytes += entry.and_then(|entry| entry.metadata()).map_err(file)?.len();
+        }
+        Ok(corpus)
+    }
+}
+
+/// `42 inputs of 1234 bytes`
+impl std::fmt::Display for Corpus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} inputs of {} bytes together", self.inputs, self.bytes)
+    }
+}
