@@ -1,5 +1,5 @@
 //! Fuzz target of the netlink dump parser: bytes that no kernel sends are refused or read, never a panic. `cargo test` runs
-//! it on its corpus and on random input; `cargo bolero test dumps_never_panic -p enforcer` searches with coverage.
+//! it on its corpus and on random input; `cargo dev fuzz dumps` searches with coverage.
 
 use enforcer::nft::parse;
 

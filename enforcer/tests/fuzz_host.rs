@@ -1,6 +1,6 @@
 //! Fuzz targets of what lies in files of the host: libcni's results, and the state on disk. Whatever is in them, they are read or
 //! refused, never a panic. `cargo test` runs them on their corpora and on random input, of which half is a good file with some
-//! bytes changed; `cargo bolero test results_never_panic -p enforcer` searches with coverage.
+//! bytes changed; `cargo dev fuzz results` and `states` search with coverage.
 
 use enforcer::{node::cni, state};
 use policy_model::{cluster::Cluster, strategies};

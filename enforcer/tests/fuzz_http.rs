@@ -1,6 +1,6 @@
 //! Fuzz target of the HTTP interface: whatever bytes come, the server answers or closes, never panics, and answers the next one.
 //! `cargo test` runs it on random input, of which some are good requests with bytes changed and queries of any text;
-//! `cargo bolero test requests_never_panic -p enforcer` searches with coverage.
+//! `cargo dev fuzz requests` searches with coverage.
 
 use enforcer::observe::{http, metrics::Metrics};
 use std::{

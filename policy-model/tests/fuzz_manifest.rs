@@ -1,6 +1,6 @@
 //! Fuzz target of the manifest loader: whatever the text, it ends with objects and problems, never with a panic, and what
 //! it takes is admissible. `cargo test` runs it on every manifest of `testdata`, on its own corpus and on random input;
-//! `cargo bolero test manifests_never_panic -p policy-model` searches with coverage.
+//! `cargo dev fuzz manifests` searches with coverage.
 
 use policy_model::{
     cluster::Cluster,

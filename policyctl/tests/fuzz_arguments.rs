@@ -1,6 +1,5 @@
 //! Fuzz target of what people write on the command line: endpoints and ports are read or refused with a sentence, never a panic.
-//! `cargo test` runs it on its corpus and on random input; `cargo bolero test endpoints_never_panic -p policyctl` searches
-//! with coverage.
+//! `cargo test` runs it on its corpus and on random input; `cargo dev fuzz endpoints` searches with coverage.
 
 use policyctl::endpoint::{Endpoint, Target};
 

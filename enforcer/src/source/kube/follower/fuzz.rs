@@ -1,6 +1,6 @@
 //! Fuzz target of what an API server, or who pretends to be one, sends in a watch: lines of any bytes are refused or read, never a
 //! panic, and what comes after them is understood as before. `cargo test` runs it on random input, of which half are good lines with
-//! some bytes changed; `cargo bolero test source::kube::follower::fuzz::lines_never_panic -p enforcer` searches with coverage.
+//! some bytes changed; `cargo dev fuzz lines` searches with coverage.
 
 use super::{tests::connection, *};
 
