@@ -30,28 +30,39 @@ struct Target {
     test: &'static str,
     /// The folder with `__fuzz__` in it, from the workspace.
     folder: &'static str,
+    /// A folder whose files are tried first; the other targets bring good input themselves.
+    seeds: Option<&'static str>,
 }
 
 const TARGETS: &[Target] = &[
-    Target { package: "policy-model", test: "manifests_never_panic", folder: "policy-model/tests" },
-    Target { package: "policyctl", test: "endpoints_never_panic", folder: "policyctl/tests" },
-    Target { package: "enforcer", test: "dumps_never_panic", folder: "enforcer/tests" },
-    Target { package: "enforcer", test: "results_never_panic", folder: "enforcer/tests" },
+    Target {
+        package: "policy-model",
+        test: "manifests_never_panic",
+        folder: "policy-model/tests",
+        seeds: Some("testdata/scenarios"),
+    },
+    Target { package: "policyctl", test: "endpoints_never_panic", folder: "policyctl/tests", seeds: None },
+    Target { package: "enforcer", test: "dumps_never_panic", folder: "enforcer/tests", seeds: None },
+    Target { package: "enforcer", test: "results_never_panic", folder: "enforcer/tests", seeds: None },
     Target {
         package: "enforcer",
         test: "states_never_panic_and_a_changed_one_is_refused",
         folder: "enforcer/tests",
+        seeds: None,
     },
-    Target { package: "enforcer", test: "requests_never_panic", folder: "enforcer/tests" },
+    Target { package: "enforcer", test: "requests_never_panic", folder: "enforcer/tests", seeds: None },
     Target {
         package: "enforcer",
         test: "source::kube::follower::fuzz::lines_never_panic",
         folder: "enforcer/src/source/kube/follower",
+        seeds: None,
     },
 ];
 
-/// No longer input is tried: what is decided by structure is decided within this.
-const LONGEST: &str = "4096";
+/// No longer input is tried, in bytes: what is decided by structure is decided within this.
+const LONGEST: u64 = 4096;
+/// So many inputs of a target are kept. Each reaches something that no shorter one does, so that the longest go deepest.
+const KEPT: usize = 100;
 
 /// Targets cannot be searched.
 #[derive(Debug, thiserror::Error)]
@@ -84,14 +95,16 @@ pub(crate) fn run(options: &Options) -> Result<bool, FuzzError> {
     let (mut held, mut failed) = (0, 0);
     for target in targets {
         let corpus = target.corpus(&workspace.workspace_root);
-        let before = Corpus::of(&corpus)?;
-        println!("{}: {} s, from {before}", target.test, options.seconds);
-        let time = format!("{}s", options.seconds);
-        if target.bolero(&workspace, "test", &["-T", &time, "--max-input-length", LONGEST])?
-            && target.bolero(&workspace, "reduce", &[])?
-        {
+        println!("{}: {} s, from {}", target.test, options.seconds, Corpus::read(&corpus)?);
+        let [time, longest] = [format!("{}s", options.seconds), LONGEST.to_string()];
+        let seeds = target.seeds.map(|folder| workspace.workspace_root.join(folder).display().to_string());
+        let mut search = vec!["-T", &time, "--max-input-length", &longest];
+        search.extend(seeds.iter().flat_map(|folder| ["--engine-args", folder]));
+        if target.bolero(&workspace, "test", &search)? && target.bolero(&workspace, "reduce", &[])? {
             held += 1;
-            println!("ok    {}: kept {}", target.test, Corpus::of(&corpus)?);
+            let mut corpus = Corpus::read(&corpus)?;
+            corpus.thin()?;
+            println!("ok    {}: kept {corpus}", target.test);
         } else {
             failed += 1;
             println!("FAIL  {}: what it failed on is beside {}", target.test, corpus.display());
@@ -127,32 +140,42 @@ impl Target {
     }
 }
 
-/// What there is of one.
+fn file(path: &Path) -> impl FnOnce(io::Error) -> FuzzError {
+    let path = path.to_owned();
+    |source| FuzzError::File { path, source }
+}
+
+/// The inputs of a target, each with its length.
 struct Corpus {
-    inputs: usize,
-    bytes: u64,
+    inputs: Vec<(u64, PathBuf)>,
 }
 
 impl Corpus {
-    fn of(folder: &Path) -> Result<Self, FuzzError> {
-        let file = |source| FuzzError::File { path: folder.to_owned(), source };
-        let mut corpus = Self { inputs: 0, bytes: 0 };
+    fn read(folder: &Path) -> Result<Self, FuzzError> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(corpus),
-            Err(e) => return Err(file(e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { inputs: Vec::new() }),
+            Err(e) => return Err(file(folder)(e)),
         };
-        for entry in entries {
-            corpus.inputs += 1;
-            corpus.bytes += entry.and_then(|entry| entry.metadata()).map_err(file)?.len();
+        let input = |entry: io::Result<fs::DirEntry>| entry.and_then(|e| Ok((e.metadata()?.len(), e.path())));
+        let inputs = entries.map(input).collect::<io::Result<_>>().map_err(file(folder))?;
+        Ok(Self { inputs })
+    }
+
+    /// Leaves the longest.
+    fn thin(&mut self) -> Result<(), FuzzError> {
+        self.inputs.sort_by(|a, b| b.cmp(a));
+        for (_, path) in self.inputs.drain(KEPT.min(self.inputs.len())..) {
+            fs::remove_file(&path).map_err(file(&path))?;
         }
-        Ok(corpus)
+        Ok(())
     }
 }
 
-/// `42 inputs of 1234 bytes`
+/// `42 inputs of 1234 bytes together`
 impl std::fmt::Display for Corpus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} inputs of {} bytes together", self.inputs, self.bytes)
+        let bytes: u64 = self.inputs.iter().map(|(length, _)| length).sum();
+        write!(f, "{} inputs of {bytes} bytes together", self.inputs.len())
     }
 }
