@@ -48,7 +48,7 @@ pub(super) struct Host {
     fitness: fitness::Settings,
     nudge: Sender<Nudge>,
     nudges: Receiver<Nudge>,
-    sole: Sole,
+    sole: Option<Sole>,
 }
 
 /// What the loop is made of, beside the cluster's objects.

@@ -6,16 +6,24 @@ use crate::{
     nft::{self, Error, Finding},
     node::{facts::Facts, sole::Sole},
 };
+use tracing::warn;
 
 pub(super) use crate::fitness::GIVE_CAPABILITY;
 
-/// Claims this network namespace's tables for as long as what is returned lives.
+/// Claims this network namespace's tables for as long as what is returned lives. `None`: it cannot be claimed here, which is no
+/// reason to enforce nothing.
 ///
 /// # Errors
 /// Another `policyd` has; `help` is what to do about it.
-pub(super) fn claim(help: &str) -> Result<Sole, Failure> {
-    let sole = Sole::claim().map_err(|e| cannot("claim this network namespace", &e))?;
-    sole.ok_or_else(|| Failure::failed("another policyd runs in this network namespace", help))
+pub(super) fn claim(help: &str) -> Result<Option<Sole>, Failure> {
+    match Sole::claim() {
+        Ok(Some(sole)) => Ok(Some(sole)),
+        Ok(None) => Err(Failure::failed("another policyd runs in this network namespace", help)),
+        Err(error) => {
+            warn!(%error, "a second policyd in this network namespace would not be noticed");
+            Ok(None)
+        }
+    }
 }
 
 /// That the tables in the kernel, if there are any, are none of a later `policyd`.
