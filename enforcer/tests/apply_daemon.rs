@@ -14,6 +14,8 @@ use policy_model::{
     cluster::Change,
     labels::Labels,
     object::{ObjectKey, Pod},
+    policy::{NetworkPolicy, Peer, Rule},
+    selector::Selector,
     verdict::{Endpoint, Flow},
 };
 use std::{
@@ -127,6 +129,30 @@ fn what_is_refused_is_tried_again_by_itself() {
     host.send(vec![Change::Pod(pod(2))]);
     host.eventually("in force after a while", || host.has(2));
     assert_eq!(host.metric("palisade_refusals_total "), "2");
+}
+
+#[test]
+fn what_is_refused_is_tried_again_however_much_is_committed_meanwhile() {
+    let host = Loop::start(vec![Change::Pod(pod(1))]);
+    // The commit, and then its program when all is tried as a whole.
+    for _ in 0..2 {
+        host.kernel.inject(Fault::Refuse(0, Errno::EINVAL));
+    }
+    let cidr = "192.0.2.0/24".parse().expect("a range");
+    let rule = Rule { peers: vec![Peer::IpBlock { cidr, except: Vec::new() }], ports: Vec::new() };
+    host.send(vec![Change::Policy(NetworkPolicy {
+        key: ObjectKey::new("shop", "all"),
+        pod_selector: Selector::everything(),
+        ingress: Some(vec![rule]),
+        egress: None,
+    })]);
+    host.eventually("its pod is denied", || host.metric("palisade_quarantined_pods ") == "1");
+    let healed = (2..250).any(|last| {
+        host.send(vec![Change::Pod(pod(last))]);
+        thread::sleep(Duration::from_millis(20));
+        host.metric("palisade_quarantined_pods ") == "0"
+    });
+    assert!(healed, "the first try comes after a second, and five have passed");
 }
 
 #[test]

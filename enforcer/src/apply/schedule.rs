@@ -122,8 +122,12 @@ impl Schedule {
         self.waiting = waiting;
     }
 
-    /// What the kernel holds is not what it should hold; each time in a row is waited for twice as long.
+    /// What the kernel holds is not what it should hold; each try in a row is waited for twice as long. What else is committed
+    /// meanwhile does not put the next one off.
     pub(super) fn refused(&mut self, now: Instant) {
+        if self.retry.is_some_and(|retry| retry > now) {
+            return;
+        }
         self.retry = Some(now + self.backoff);
         self.backoff = (self.backoff * 2).min(RETRY.1);
     }
@@ -328,17 +332,23 @@ mod tests {
     fn retries_wait_longer_each_time_and_start_anew_once_healed() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start);
-        let mut waits = Vec::new();
+        let (mut now, mut waits) = (start, Vec::new());
         for _ in 0..8 {
-            schedule.refused(start);
-            waits.push((schedule.retry.unwrap() - start).as_secs());
+            schedule.refused(now);
+            let retry = schedule.retry.unwrap();
+            waits.push((retry - now).as_secs());
+            // Other commits, after which it is still so.
+            (1..4).for_each(|ms| schedule.refused(now + ms * MS));
+            assert_eq!(schedule.retry, Some(retry));
+            now = retry;
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(schedule.due(start + RETRY.1), Some(Due::Retry));
+        schedule.checking(now);
+        assert_eq!(schedule.due(now), Some(Due::Retry));
         schedule.healed();
-        assert_eq!(schedule.due(start + VERIFY - MS), None);
-        schedule.refused(start);
-        assert_eq!(schedule.next(), start + RETRY.0);
+        assert_eq!(schedule.due(now + VERIFY - MS), None);
+        schedule.refused(now);
+        assert_eq!(schedule.next(), now + RETRY.0);
     }
 
     #[test]
