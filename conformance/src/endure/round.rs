@@ -118,8 +118,12 @@ impl FaultKind {
     /// Whether what is in force on the node is another thing for a moment: until it is repaired.
     pub(super) fn damages(self) -> bool {
         match self {
-            Self::Kill(_) | Self::Freeze(_) | Self::Squeeze(..) | Self::Strangers => false,
-            Self::Disk(..) | Self::DiskFull => false,
+            Self::Kill(_)
+            | Self::Freeze(_)
+            | Self::Squeeze(..)
+            | Self::Disk(..)
+            | Self::DiskFull
+            | Self::Strangers => false,
             Self::Overflow | Self::Edit | Self::Delete | Self::Flush | Self::Boot(..) => true,
         }
     }

@@ -89,8 +89,7 @@ impl Host {
         let sandboxes = asked.as_ref().map(|asked| asked.sandboxes.clone());
         let facts = watch::follow(&options.host.cni_folders(), sandboxes, report)
             .map_err(|e| cannot("follow this host's links", &e))?;
-        let bridge_family = preflight::require(&nft::probe(), &facts)?;
-        preflight::require_known_layout()?;
+        let bridge_family = preflight::require(&facts)?;
         if !bridge_family {
             warn!("this kernel has no bridge family in nftables: the source guard is off");
         }

@@ -3,7 +3,7 @@
 use super::{Failure, run::cannot};
 use crate::{
     fitness::{GIVE_BR_NETFILTER, GIVE_NF_TABLES, IPVS, LEAVE_IPVS, is_bridge_family, is_ipvs},
-    nft::{self, Error, Finding},
+    nft::{self, Error},
     node::{facts::Facts, sole::Sole},
 };
 use tracing::warn;
@@ -26,11 +26,8 @@ pub(super) fn claim(help: &str) -> Result<Option<Sole>, Failure> {
     }
 }
 
-/// That the tables in the kernel, if there are any, are none of a later `policyd`.
-///
-/// # Errors
-/// They are. They stay as they are.
-pub(super) fn require_known_layout() -> Result<(), Failure> {
+/// That the tables in the kernel, if there are any, are none of a later `policyd`. They stay as they are.
+fn require_known_layout() -> Result<(), Failure> {
     let chains = nft::chains().map_err(|e| cannot("list the chains of nftables", &e))?;
     let Some(layout) = nft::unknown_layout(&chains) else { return Ok(()) };
     Err(Failure::failed(
@@ -44,10 +41,10 @@ pub(super) fn require_known_layout() -> Result<(), Failure> {
 /// Whether the bridge family works.
 ///
 /// # Errors
-/// Something that policy itself needs does not.
-pub(super) fn require(findings: &[Finding], facts: &Facts) -> Result<bool, Failure> {
+/// Something that policy itself needs does not, or the tables that are there are a later `policyd`'s.
+pub(super) fn require(facts: &Facts) -> Result<bool, Failure> {
     let mut bridge_family = true;
-    for finding in findings {
+    for finding in &nft::probe() {
         match &finding.result {
             Ok(()) => {}
             Err(_) if is_bridge_family(finding) => bridge_family = false,
@@ -63,6 +60,7 @@ pub(super) fn require(findings: &[Finding], facts: &Facts) -> Result<bool, Failu
             GIVE_BR_NETFILTER,
         ));
     }
+    require_known_layout()?;
     Ok(bridge_family)
 }
 

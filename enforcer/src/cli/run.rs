@@ -8,7 +8,7 @@ use super::{
 use crate::{
     apply::{Daemon, Outcome},
     folder_watch::FolderWatch,
-    nft::{self, Kernel},
+    nft::Kernel,
     node::{
         flags::FlagKeeper,
         tracker::{Settings, Tracker},
@@ -103,8 +103,7 @@ pub(super) fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failure {
 pub(super) fn once(options: &RunOptions, changes: Vec<Change>) -> Result<(), Failure> {
     let _sole = preflight::claim(ONE_IS_ENOUGH)?;
     let facts = runtime::read_host(&options.host).map_err(|e| cannot("read this host's links", &e))?;
-    let bridge_family = preflight::require(&nft::probe(), &facts)?;
-    preflight::require_known_layout()?;
+    let bridge_family = preflight::require(&facts)?;
     let kernel = Kernel::open().map_err(|e| cannot("talk to nftables", &e))?;
     let tracker = Tracker::new(settings(options, bridge_family));
     let objects = changes.len();

@@ -6,7 +6,7 @@
 
 use crate::{
     setup::is_command,
-    workspace::{Workspace, WorkspaceError},
+    workspace::{Workspace, WorkspaceError, forget_package},
 };
 use std::{
     fs, io,
@@ -123,13 +123,7 @@ impl Target {
     /// Runs one of cargo-bolero's commands on it, with the nightly compiler that sanitizers take.
     fn bolero(&self, workspace: &Workspace, command: &str, more: &[&str]) -> Result<bool, FuzzError> {
         let mut bolero = Command::new("rustup");
-        // What `cargo run` sets is the stable compiler's.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("CARGO") || text.starts_with("RUSTUP_TOOLCHAIN") {
-                bolero.env_remove(&name);
-            }
-        }
+        forget_package(&mut bolero);
         bolero
             .args(["run", "nightly", "cargo", "bolero", command, self.test, "--package", self.package])
             .args(more)

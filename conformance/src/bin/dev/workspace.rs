@@ -61,6 +61,12 @@ impl Workspace {
 /// The cargo that started this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_package(&mut command);
+    command
+}
+
+/// Hides from a command which package `cargo run` has started.
+pub(crate) fn forget_package(command: &mut Command) {
     // What `cargo run` says of this program's package is no other package's business: build scripts look at it, and would
     // be built anew each time that somebody builds without us.
     for (name, _) in std::env::vars_os() {
@@ -71,5 +77,4 @@ pub(crate) fn cargo() -> Command {
             command.env_remove(name);
         }
     }
-    command
 }
