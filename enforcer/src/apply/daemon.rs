@@ -353,7 +353,10 @@ impl<B: Backend> Daemon<B> {
         let _entered = span.enter();
         let result = match due {
             Due::Commit | Due::Settle => self.engine.commit_at(self.schedule.pace(begin)),
-            Due::Retry => self.engine.retry(),
+            Due::Retry => {
+                self.schedule.retrying();
+                self.engine.retry()
+            }
             Due::Check | Due::Verify => self.engine.verify(),
         };
         let in_force = Instant::now();

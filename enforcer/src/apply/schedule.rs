@@ -122,10 +122,15 @@ impl Schedule {
         self.waiting = waiting;
     }
 
+    /// What was refused is tried again now.
+    pub(super) fn retrying(&mut self) {
+        self.retry = None;
+    }
+
     /// What the kernel holds is not what it should hold; each try in a row is waited for twice as long. What else is committed
-    /// meanwhile does not put the next one off.
+    /// meanwhile does not put the next one off, not even what is still being committed when that is due.
     pub(super) fn refused(&mut self, now: Instant) {
-        if self.retry.is_some_and(|retry| retry > now) {
+        if self.retry.is_some() {
             return;
         }
         self.retry = Some(now + self.backoff);
@@ -337,14 +342,16 @@ mod tests {
             schedule.refused(now);
             let retry = schedule.retry.unwrap();
             waits.push((retry - now).as_secs());
-            // Other commits, after which it is still so.
+            // Other commits, after which it is still so; the last ends when the next try is due already.
             (1..4).for_each(|ms| schedule.refused(now + ms * MS));
+            schedule.refused(retry + MS);
             assert_eq!(schedule.retry, Some(retry));
-            now = retry;
+            now = retry + MS;
+            schedule.checking(now);
+            assert_eq!(schedule.due(now), Some(Due::Retry));
+            schedule.retrying();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        schedule.checking(now);
-        assert_eq!(schedule.due(now), Some(Due::Retry));
         schedule.healed();
         assert_eq!(schedule.due(now + VERIFY - MS), None);
         schedule.refused(now);
