@@ -24,13 +24,14 @@ pub(super) fn ensure() -> Result<Vec<PathBuf>, ClusterError> {
 fn pause() -> Result<PathBuf, ClusterError> {
     let built = build::ensure(&build::PAUSE)?;
     let archive = built.join("image.tar");
-    if !archive.exists() {
+    build::once(&archive, || {
         let mut layer = Layer::new();
         layer.file("/pause", Content::Host(built.join("pause")), 0o755)?;
         let mut image = Image::new(Reference::new(PAUSE)?, layer);
         image.entrypoint = vec!["/pause".to_owned()];
         image.write(&archive)?;
-    }
+        Ok(())
+    })?;
     Ok(archive)
 }
 
@@ -38,7 +39,7 @@ fn pause() -> Result<PathBuf, ClusterError> {
 fn agnhost() -> Result<PathBuf, ClusterError> {
     let built = build::ensure(&build::AGNHOST)?;
     let archive = built.join("image.tar");
-    if !archive.exists() {
+    build::once(&archive, || {
         let tag = version(&built)?;
         let mut layer = Layer::new();
         layer.file("/agnhost", Content::Host(built.join("agnhost")), 0o755)?;
@@ -50,7 +51,8 @@ fn agnhost() -> Result<PathBuf, ClusterError> {
         image.command = vec!["pause".to_owned()];
         image.environment.insert("PATH".to_owned(), "/:/bin".to_owned());
         image.write(&archive)?;
-    }
+        Ok(())
+    })?;
     Ok(archive)
 }
 
@@ -68,13 +70,14 @@ pub(super) fn coredns() -> Result<Archive, ClusterError> {
     let built = build::ensure(&build::COREDNS)?;
     let of = built.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let archive = Archive { path: built.join("image.tar"), name: format!("{COREDNS}:{of}") };
-    if !archive.path.exists() {
+    build::once(&archive.path, || {
         let mut layer = Layer::new();
         layer.file("/coredns", Content::Host(built.join("coredns")), 0o755)?;
         let mut image = Image::new(Reference::new(&archive.name)?, layer);
         image.entrypoint = vec!["/coredns".to_owned()];
         image.write(&archive.path)?;
-    }
+        Ok(())
+    })?;
     Ok(archive)
 }
 
@@ -85,12 +88,13 @@ pub(super) fn cyclonus(built: &Path, version: &str) -> Result<Archive, ClusterEr
     // Made of two states of sources.
     let of = agnhost.file_name().unwrap_or_default().to_string_lossy();
     let path = built.join(format!("image-{of}.tar"));
-    if !path.exists() {
+    build::once(&path, || {
         let mut layer = Layer::new();
         layer.file("/agnhost", Content::Host(agnhost.join("agnhost")), 0o755)?;
         layer.file("/worker", Content::Host(built.join("worker")), 0o755)?;
         Image::new(Reference::new(&name)?, layer).write(&path)?;
-    }
+        Ok(())
+    })?;
     Ok(Archive { path, name })
 }
 

@@ -40,17 +40,37 @@ pub(in crate::cluster) fn ensure(recipe: &Recipe) -> Result<PathBuf, ClusterErro
     if dir.exists() {
         return Ok(dir);
     }
-    fs::create_dir_all(&cache).map_err(ClusterError::io(cache.display().to_string()))?;
-    let lock = cache.join("lock");
-    let file = File::create(&lock).map_err(ClusterError::io(lock.display().to_string()))?;
-    let _lock = Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, e)| ClusterError::io(lock.display().to_string())(e.into()))?;
+    let _lock = lock(&cache)?;
     // Somebody else may have built it while we waited.
     if !dir.exists() {
         require_room(&cache)?;
         compile::into_cache(recipe, &module, &cache, &dir)?;
     }
     Ok(dir)
+}
+
+/// Makes a file beside what was built, if it is not there; `make` puts it there whole. Who comes meanwhile waits.
+///
+/// # Errors
+/// [`ClusterError::NoCache`], and what `make` fails with.
+pub(in crate::cluster) fn once(
+    file: &Path,
+    make: impl FnOnce() -> Result<(), ClusterError>,
+) -> Result<(), ClusterError> {
+    if file.exists() {
+        return Ok(());
+    }
+    let _lock = lock(&folder()?)?;
+    if file.exists() { Ok(()) } else { make() }
+}
+
+/// Waits until nobody else changes the cache.
+fn lock(cache: &Path) -> Result<Flock<File>, ClusterError> {
+    fs::create_dir_all(cache).map_err(ClusterError::io(cache.display().to_string()))?;
+    let lock = cache.join("lock");
+    let file = File::create(&lock).map_err(ClusterError::io(lock.display().to_string()))?;
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, e)| ClusterError::io(lock.display().to_string())(e.into()))
 }
 
 /// A build that runs out of disk half-way says so in ways that nobody understands.
@@ -61,4 +81,39 @@ fn require_room(cache: &Path) -> Result<(), ClusterError> {
         return Err(ClusterError::NoRoom { folder: cache.to_owned(), free: free >> 20, needed: ROOM >> 20 });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+        time::Duration,
+    };
+
+    #[test]
+    fn a_file_is_made_once_and_all_who_want_it_have_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, made) = (folder.path().join("image.tar"), AtomicUsize::new(0));
+        let make = || {
+            made.fetch_add(1, Ordering::SeqCst);
+            let part = folder.path().join("image.tar.part");
+            let written = fs::write(&part, "whole").and_then(|()| {
+                // So that the others come meanwhile.
+                thread::sleep(Duration::from_millis(20));
+                fs::rename(&part, &file)
+            });
+            written.map_err(ClusterError::io("the file"))
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    once(&file, make).unwrap();
+                    assert_eq!(fs::read_to_string(&file).unwrap(), "whole");
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+    }
 }

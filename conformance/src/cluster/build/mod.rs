@@ -10,7 +10,7 @@ mod go;
 mod module;
 mod recipe;
 
-pub(super) use cache::ensure;
+pub(super) use cache::{ensure, once};
 pub(super) use recipe::{
     AGNHOST, CNI_FLANNEL, CNI_PLUGINS, COREDNS, CYCLONUS, CYCLONUS_ITSELF, FLANNELD, GINKGO, HELM,
     KUBE_ROUTER, KUBERNETES, NETPOL, PAUSE,
