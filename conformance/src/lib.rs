@@ -16,6 +16,7 @@ pub mod image;
 pub mod lab;
 pub mod log_tail;
 pub mod policyctl_run;
+pub mod preload;
 pub mod probe;
 pub mod random;
 pub mod sbom;

@@ -32,7 +32,7 @@ fn hold(seconds: u64, seed: u64, api_server: bool) {
 
 #[test]
 fn no_promise_is_broken_while_things_change_and_break() {
-    hold(20, 2, false);
+    hold(20, 861, false);
 }
 
 #[test]

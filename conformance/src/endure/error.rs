@@ -1,6 +1,6 @@
 //! What ends a run before its end.
 
-use crate::{cluster::ClusterError, enforced::PolicydError, lab::LabError};
+use crate::{cluster::ClusterError, enforced::PolicydError, lab::LabError, preload::PreloadError};
 use std::io;
 
 /// The run cannot go on. A promise that is broken is no such error: it is counted.
@@ -24,6 +24,18 @@ pub enum EndureError {
         node: u8,
         /// By how much.
         operations: u64,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// Pods stay denied although the kernel takes everything again.
+    #[error(
+        "{pods} pods of node {node} are still denied {seconds} s after the kernel has refused an object of theirs"
+    )]
+    StillDenied {
+        /// Which node.
+        node: u8,
+        /// How many.
+        pods: u64,
         /// How long it had.
         seconds: u64,
     },
@@ -55,6 +67,12 @@ pub enum EndureError {
 
 impl From<LabError> for EndureError {
     fn from(error: LabError) -> Self {
+        Self::Policyd(error.into())
+    }
+}
+
+impl From<PreloadError> for EndureError {
+    fn from(error: PreloadError) -> Self {
         Self::Policyd(error.into())
     }
 }

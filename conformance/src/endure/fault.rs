@@ -13,6 +13,9 @@ const TABLES: [&str; 2] = ["inet palisade", "bridge palisade"];
 /// Elements that others change at once, enough for notifications to overflow a stopped reader's socket.
 const FLOOD: usize = 60_000;
 
+/// In seconds.
+const DAY: i64 = 86_400;
+
 /// Does it. `policyd` runs again afterwards, and need not be ready.
 pub(super) fn inflict(
     kind: FaultKind,
@@ -31,6 +34,11 @@ pub(super) fn inflict(
             thread::sleep(time);
             Ok(())
         })?,
+        FaultKind::Clock(days, time) => {
+            set_clock(policyd, days * DAY)?;
+            thread::sleep(time);
+            set_clock(policyd, 0)?;
+        }
         FaultKind::Squeeze(limit, time) => {
             tally.killed_for_memory += memory::short(policyd, limit, time)?;
         }
@@ -73,6 +81,10 @@ pub(super) fn frozen<T>(
     let done = work();
     signal(Signal::SIGCONT)?;
     done
+}
+
+fn set_clock(policyd: &Policyd, seconds: i64) -> Result<(), EndureError> {
+    Ok(policyd.preloaded().map_or(Ok(()), |preloaded| preloaded.set_clock(seconds))?)
 }
 
 /// What a firewall's reload and kube-proxy's resync do to the tables beside ours.

@@ -34,17 +34,22 @@ impl World {
     /// What holds of each stream on the way.
     pub(super) fn musts(&self, round: &Round, ways: &[Vec<Option<Sides>>]) -> Vec<Must> {
         let damaged = round.fault().filter(|fault| fault.kind.damages()).map(|fault| fault.node);
+        let at = |stream: &Stream, node: Option<u8>| {
+            node.is_some() && [stream.from, stream.to].map(expect::node_of).contains(&node)
+        };
         let replaced: &[usize] = if let Round::Replace(pods) = round { pods } else { &[] };
         let must = |(stream, way): (&Stream, &Vec<Option<Sides>>)| {
-            let there =
-                [stream.from, stream.to].map(expect::node_of).iter().any(|n| n.is_some() && *n == damaged);
             // What the new state denies never passes, from the moment that a new pod has its address.
             let new = replaced.iter().any(|&pod| stream.touches(pod));
             match way.last().copied().flatten() {
-                _ if there => Must::Either,
+                _ if at(stream, damaged) => Must::Either,
                 after if new && expect::calm(after) != Must::Drop => Must::Either,
                 after if new => expect::calm(after),
-                _ => expect::change(stream, way),
+                _ => match expect::change(stream, way) {
+                    // What the kernel refuses is denied to the pods that it is for.
+                    Must::Pass if at(stream, round.refuses()) => Must::Either,
+                    must => must,
+                },
             }
         };
         self.streams.list().iter().zip(ways).map(must).collect()
@@ -99,23 +104,20 @@ impl World {
         }
     }
 
-    /// What the streams that the model denies all the while did while tables were damaged: the window that is promised.
-    pub(super) fn count_damage(
-        &self,
-        ticks: Range<u64>,
-        ways: &[Vec<Option<Sides>>],
-        musts: &[Must],
-        tally: &mut Tally,
-    ) {
+    /// Of the streams of which nothing is promised, how many datagrams passed that the model denies all the while, and how many were lost
+    /// that it allows.
+    pub(super) fn apart(&self, ticks: Range<u64>, ways: &[Vec<Option<Sides>>], musts: &[Must]) -> [u64; 2] {
+        let [mut passed, mut lost] = [0, 0];
         let streams = self.streams.list().iter().enumerate();
         for (id, stream) in streams.filter(|(id, _)| musts[*id] == Must::Either) {
             let outcome = self.streams.outcome(id, ticks.clone());
             match expect::change(stream, &ways[id]) {
-                Must::Drop => tally.passed_while_damaged += outcome.arrived.len() as u64,
-                Must::Pass => tally.lost_while_damaged += outcome.lost.len() as u64,
+                Must::Drop => passed += outcome.arrived.len() as u64,
+                Must::Pass => lost += outcome.lost.len() as u64,
                 Must::Either => {}
             }
         }
+        [passed, lost]
     }
 }
 

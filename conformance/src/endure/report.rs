@@ -58,7 +58,8 @@ fn report(settings: &Settings, ended: &Ended, machine: &[(&str, String)]) -> Str
         let _ = writeln!(text, "| {what} | {value} |");
     }
     text += "\nTables are damaged when somebody else edits, deletes or flushes them; until `policyd` has repaired them (promised within a second), streams that \
-             touch that node are counted apart.\n";
+             touch that node are counted apart. While the kernel refuses one message of each transaction (after a change in the bytes on their way to it, by a library \
+             preloaded into `policyd`), what is forbidden must not pass; what is permitted between that node's pods and others may be lost until it takes everything again.\n";
     if !tally.broken.is_empty() {
         text += "\nPromises that were broken:\n\n";
         tally.broken.iter().for_each(|promise| text += &format!("- {promise}\n"));

@@ -13,6 +13,8 @@ pub(super) enum Round {
     Fault(Fault),
     /// Something breaks so long after objects have changed.
     During(Vec<Change>, Duration, Fault),
+    /// The kernel refuses what a node sends it while objects change.
+    Refused(Vec<Change>, Refusal),
     /// Something befalls the API server around changes of objects; a node's fault may come before that is over.
     Served(Vec<Change>, ServerFault, Option<Fault>),
     /// Pods end, and others start with their addresses: each with the next one's, so that one alone keeps its own.
@@ -58,6 +60,15 @@ impl ServerFault {
     }
 }
 
+/// On which node the kernel refuses something, what, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) node: u8,
+    /// Which message of each transaction.
+    pub(super) message: usize,
+    pub(super) time: Duration,
+}
+
 /// What breaks, and on which node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -72,6 +83,8 @@ pub(super) enum FaultKind {
     Kill(Duration),
     /// `policyd` is stopped (SIGSTOP) for a while.
     Freeze(Duration),
+    /// The wall clock jumps by so many days for `policyd`, and back after a while.
+    Clock(i64, Duration),
     /// `policyd` gets only so many bytes of memory more, for a while; mostly it is killed for want of it.
     Squeeze(u64, Duration),
     /// `policyd` is killed, what it has on disk is spoilt, and it is started again after a while.
@@ -120,6 +133,7 @@ impl FaultKind {
         match self {
             Self::Kill(_)
             | Self::Freeze(_)
+            | Self::Clock(..)
             | Self::Squeeze(..)
             | Self::Disk(..)
             | Self::DiskFull
@@ -139,6 +153,7 @@ impl FaultKind {
             Self::Kill(_) => "policyd killed",
             Self::Freeze(time) if time >= MINUTE => "policyd frozen for a minute",
             Self::Freeze(_) => "policyd frozen",
+            Self::Clock(..) => "the clock jumps",
             Self::Disk(..) => "policyd killed, its state on disk spoilt",
             Self::Boot(..) => "node booted",
             Self::DiskFull => "disk full",
@@ -158,7 +173,7 @@ impl Round {
         if served && draw.below(2) == 0 {
             return Self::draw_served(draw);
         }
-        match draw.below(20) {
+        match draw.below(21) {
             0..8 => Self::Change(changes(draw)),
             8..12 => Self::Fault(fault(draw, served)),
             12..17 => {
@@ -166,6 +181,7 @@ impl Round {
                 // From before policyd has read the change to after it has committed it.
                 Self::During(changes, Duration::from_micros(draw.below(40_000) as u64), fault)
             }
+            17 => Self::Refused(changes(draw), refusal(draw)),
             _ => Self::Replace(replaced(draw)),
         }
     }
@@ -189,8 +205,13 @@ impl Round {
         match self {
             Self::Fault(fault) | Self::During(_, _, fault) => Some(*fault),
             Self::Served(_, _, fault) => *fault,
-            Self::Change(_) | Self::Replace(_) => None,
+            Self::Change(_) | Self::Refused(..) | Self::Replace(_) => None,
         }
+    }
+
+    /// The node whose kernel refuses something, if one does.
+    pub(super) fn refuses(&self) -> Option<u8> {
+        if let Self::Refused(_, refusal) = self { Some(refusal.node) } else { None }
     }
 }
 
@@ -210,7 +231,7 @@ fn changes(draw: &mut Draw) -> Vec<Change> {
 fn fault(draw: &mut Draw, served: bool) -> Fault {
     let node = 1 + draw.below(usize::from(NODES)) as u8;
     let while_ms = |draw: &mut Draw, most| Duration::from_millis(draw.below(most) as u64);
-    let kind = match draw.below(if served { 24 } else { 18 }) {
+    let kind = match draw.below(if served { 25 } else { 19 }) {
         0..6 => FaultKind::Kill(while_ms(draw, 400)),
         6..8 if draw.below(16) == 0 => FaultKind::Freeze(MINUTE),
         6..8 => FaultKind::Freeze(while_ms(draw, 1_500)),
@@ -224,11 +245,21 @@ fn fault(draw: &mut Draw, served: bool) -> Fault {
             FaultKind::Squeeze(limit, while_ms(draw, 500))
         }
         17 => FaultKind::Flush,
-        18..20 => FaultKind::Disk(draw.one_of(&Spoilt::ALL[1..]), while_ms(draw, 400)),
-        20..22 => FaultKind::Boot(draw.one_of(&Spoilt::ALL), while_ms(draw, 400)),
+        18 => FaultKind::Clock(draw.one_of(&[-10_000, -1, 20, 730]), while_ms(draw, 1_000)),
+        19..21 => FaultKind::Disk(draw.one_of(&Spoilt::ALL[1..]), while_ms(draw, 400)),
+        21..23 => FaultKind::Boot(draw.one_of(&Spoilt::ALL), while_ms(draw, 400)),
         _ => FaultKind::DiskFull,
     };
     Fault { node, kind }
+}
+
+/// Most transactions of such changes have fewer messages than that, and some have more.
+fn refusal(draw: &mut Draw) -> Refusal {
+    Refusal {
+        node: 1 + draw.below(usize::from(NODES)) as u8,
+        message: draw.below(24),
+        time: Duration::from_millis(draw.below(2_500) as u64),
+    }
 }
 
 /// One pod, or some of one node, whose addresses go round.
@@ -275,6 +306,12 @@ impl fmt::Display for Round {
             Self::During(changes, after, fault) => {
                 write!(f, "{}, and {:.1} ms later {fault}", Changes(changes), after.as_secs_f64() * 1e3)
             }
+            Self::Refused(changes, Refusal { node, message, time }) => write!(
+                f,
+                "{}, and the kernel of node {node} refuses message {message} of each transaction for {} ms",
+                Changes(changes),
+                time.as_millis()
+            ),
             Self::Served(changes, fault, also) => {
                 write!(f, "{}, {}", Changes(changes), fault.name())?;
                 match fault {
@@ -302,6 +339,7 @@ impl fmt::Display for Fault {
         write!(f, "on node {}: {}", self.node, self.kind.name())?;
         match self.kind {
             FaultKind::Kill(time) | FaultKind::Freeze(time) => write!(f, " for {} ms", time.as_millis()),
+            FaultKind::Clock(days, time) => write!(f, " by {days} days, for {} ms", time.as_millis()),
             FaultKind::Squeeze(limit, time) => {
                 write!(f, ", {} kB, for {} ms", limit / 1024, time.as_millis())
             }
@@ -362,9 +400,10 @@ mod tests {
         let faults = |rounds: &[Round]| -> BTreeSet<_> {
             rounds.iter().filter_map(|round| Some(round.fault()?.kind.name())).collect()
         };
-        assert_eq!(faults(&rounds).len(), 9, "{:?}", faults(&rounds));
+        assert_eq!(faults(&rounds).len(), 10, "{:?}", faults(&rounds));
+        assert!(rounds.iter().any(|round| round.refuses().is_some()));
         let served: Vec<_> = (0..800).map(|seed| Round::draw(&mut Draw::new(seed), true)).collect();
-        assert_eq!(faults(&served).len(), 12, "{:?}", faults(&served));
+        assert_eq!(faults(&served).len(), 13, "{:?}", faults(&served));
         assert!(rounds.iter().any(|round| matches!(round, Round::Replace(pods) if pods.len() > 1)));
     }
 }

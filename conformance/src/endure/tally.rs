@@ -59,6 +59,10 @@ pub struct Tally {
     pub(super) passed_while_damaged: u64,
     /// Permitted datagrams lost while tables were damaged.
     pub(super) lost_while_damaged: u64,
+    /// Transactions that the kernel has refused.
+    pub(super) refused: u64,
+    /// Permitted datagrams lost while it did.
+    pub(super) lost_while_refused: u64,
     /// Lists that were read anew because a watch was too old.
     pub relisted: u64,
     /// How often a daemon has said that its state cannot be written.
@@ -72,6 +76,7 @@ impl Tally {
         let changes = match round {
             Round::Change(_) => Some("objects changed"),
             Round::During(..) => Some("objects changed and something broke"),
+            Round::Refused(..) => Some("objects changed and the kernel refused something"),
             Round::Served(_, fault, _) => Some(fault.name()),
             Round::Replace(_) => Some("pods replaced on their addresses"),
             Round::Fault(_) => None,
@@ -135,6 +140,13 @@ impl Tally {
             rows.push(row(
                 "policyd killed by the kernel for want of memory",
                 self.killed_for_memory.to_string(),
+            ));
+        }
+        if self.refused > 0 {
+            rows.push(row("transactions that the kernel refused", self.refused.to_string()));
+            rows.push(row(
+                "permitted datagrams lost until it took them",
+                self.lost_while_refused.to_string(),
             ));
         }
         if self.relisted > 0 {

@@ -5,7 +5,7 @@ use super::{
     error::EndureError,
     expect::{self, Must},
     fault,
-    round::{Fault, Round},
+    round::{Fault, Refusal, Round},
     served::Served,
     streams::Streams,
     tally::{Broken, Tally},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     enforced::{Enforced, Manifests, Policyd},
     lab::Lab,
+    preload::{Preloaded, Refused},
     random::{self, Draw, NODES, PODS},
 };
 use policy_model::{cluster::Cluster, object::ObjectKey};
@@ -65,11 +66,9 @@ impl World {
             between::admit(&Cluster::new(), &mut cluster);
             let (mut served, kubeconfig) = Served::start(&lab)?;
             served.put(&cluster)?;
-            let enforced = Enforced::start_following(lab, &kubeconfig)?;
-            Manifests::of(&cluster).write(enforced.folder())?;
-            (enforced, Some(served))
+            (Enforced::start_preloaded(lab, &Manifests::of(&cluster), Some(&kubeconfig))?, Some(served))
         } else {
-            (Enforced::start(lab, &Manifests::of(&cluster))?, None)
+            (Enforced::start_preloaded(lab, &Manifests::of(&cluster), None)?, None)
         };
         let mut world = Self { streams, enforced, served, cluster, judged: 0 };
         world.settle()?;
@@ -147,6 +146,12 @@ impl World {
                 self.wait_until_read(&reads, Some(fault.node))?;
                 self.ways(&was)
             }
+            Round::Refused(changes, refusal) => {
+                let reads = self.reads();
+                tally.refused += self.refused_while(*refusal, |world| world.change(changes, draw))?;
+                self.wait_until_read(&reads, None)?;
+                self.ways(&was)
+            }
             Round::Served(changes, server, fault) => {
                 self.befall(changes, *server, *fault, draw, tally)?;
                 self.ways(&was)
@@ -168,8 +173,13 @@ impl World {
         self.judge("before it", self.judged..turn, &calm, tally, &mut broken);
         self.judge("while it went on", turn..end, &musts, tally, &mut broken);
         self.judged = end;
+        let [passed, lost] = self.apart(turn..end, &ways, &musts);
         if round.fault().is_some_and(|fault| fault.kind.damages()) {
-            self.count_damage(turn..end, &ways, &musts, tally);
+            tally.passed_while_damaged += passed;
+            tally.lost_while_damaged += lost;
+        }
+        if round.refuses().is_some() {
+            tally.lost_while_refused += lost;
         }
         tally.rounds(round);
         Ok(broken)
@@ -217,6 +227,26 @@ impl World {
         fault::inflict(fault.kind, draw, &netns, self.enforced.daemon_mut(fault.node), tally)
     }
 
+    /// Does something while the kernel refuses what a node sends it, and a while longer. Gives how many transactions it has refused.
+    fn refused_while(
+        &mut self,
+        Refusal { node, message, time }: Refusal,
+        work: impl FnOnce(&mut Self) -> Result<(), EndureError>,
+    ) -> Result<u64, EndureError> {
+        let before = refusals(self.enforced.daemon(node));
+        self.preloaded(node).map_or(Ok(()), |preloaded| preloaded.refuse(Refused::Message(message)))?;
+        // Whatever comes of it: the kernel takes everything again.
+        let done = work(self);
+        thread::sleep(time);
+        self.preloaded(node).map_or(Ok(()), Preloaded::take)?;
+        done?;
+        Ok(refusals(self.enforced.daemon(node)).saturating_sub(before))
+    }
+
+    fn preloaded(&self, node: u8) -> Option<&Preloaded> {
+        self.enforced.daemon(node).preloaded()
+    }
+
     pub(super) fn reads(&self) -> Vec<u64> {
         self.enforced.daemons().iter().map(Policyd::reads).collect()
     }
@@ -247,7 +277,7 @@ impl World {
         Ok(())
     }
 
-    /// Waits until every node is ready and every kernel holds what its daemon wants.
+    /// Waits until every node is ready, every kernel holds what its daemon wants, and nothing of that is left out.
     fn settle(&mut self) -> Result<(), EndureError> {
         (1..=NODES).try_for_each(|node| self.settle_node(node))
     }
@@ -257,9 +287,12 @@ impl World {
         daemon.wait_until_ready(PATIENCE)?;
         let since = Instant::now();
         loop {
-            let operations = drift(daemon);
-            match operations {
-                Some(0) => return Ok(()),
+            let (operations, denied) = (drift(daemon), metric(daemon, "palisade_quarantined_pods"));
+            match (operations, denied) {
+                (Some(0), 0) => return Ok(()),
+                (Some(0), pods) if since.elapsed() > PATIENCE => {
+                    return Err(EndureError::StillDenied { node, pods, seconds: PATIENCE.as_secs() });
+                }
                 _ if since.elapsed() > PATIENCE => {
                     let (operations, seconds) = (operations.unwrap_or(u64::MAX), PATIENCE.as_secs());
                     return Err(EndureError::NotRepaired { node, operations, seconds });
@@ -282,6 +315,16 @@ pub(super) fn open(streams: &Streams, lab: &Lab, pod: usize) -> Result<(), Endur
 fn drift(daemon: &Policyd) -> Option<u64> {
     let answer = daemon.get("/v1/kernel").ok().flatten()?;
     serde_json::from_str::<serde_json::Value>(&answer).ok()?["drift"].as_u64()
+}
+
+/// A metric's value; 0 if it does not say.
+fn metric(daemon: &Policyd, name: &str) -> u64 {
+    daemon.metric(name).ok().flatten().unwrap_or(0.0) as u64
+}
+
+/// Transactions that the kernel has refused since its daemon was started.
+fn refusals(daemon: &Policyd) -> u64 {
+    metric(daemon, "palisade_refusals_total")
 }
 
 fn resident(daemon: &Policyd) -> Option<u64> {

@@ -10,7 +10,10 @@ pub use manifests::Manifests;
 pub use policyd::{Commit, Policyd, PolicydError, Source, binary};
 pub use scenario::{Kernel, probes};
 
-use crate::lab::{Lab, LabError, Node};
+use crate::{
+    lab::{Lab, LabError, Node},
+    preload::Preloaded,
+};
 use std::{
     path::{Path, PathBuf},
     thread,
@@ -56,27 +59,34 @@ impl Enforced {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_in(lab: Lab, folder: PathBuf, arguments: &[&str]) -> Result<Self, PolicydError> {
-        let daemons = Self::daemons_of(&lab, Source::Folder(&folder), arguments)?;
-        Ok(Self { daemons, lab, folder })
+        let start = |node: &Node| Policyd::start(node, Source::Folder(&folder), arguments, None);
+        let daemons = lab.nodes().iter().map(start).collect::<Result<_, _>>()?;
+        Self { daemons, lab, folder }.ready()
     }
 
-    /// The same for the API server of a kubeconfig. The folder, in which a test may keep what is expected, is not there yet.
+    /// The same with libraries preloaded into each daemon, and for the API server of a kubeconfig if there is one. The folder holds
+    /// `manifests` in any case: what is expected then.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_following(lab: Lab, kubeconfig: &Path) -> Result<Self, PolicydError> {
-        let daemons = Self::daemons_of(&lab, Source::ApiServer(kubeconfig), &[])?;
+    pub fn start_preloaded(
+        lab: Lab,
+        manifests: &Manifests,
+        kubeconfig: Option<&Path>,
+    ) -> Result<Self, PolicydError> {
         let folder = lab.node(1).dir().join("manifests");
-        Ok(Self { daemons, lab, folder })
+        manifests.write(&folder)?;
+        let source = kubeconfig.map_or(Source::Folder(&folder), Source::ApiServer);
+        let start = |node: &Node| Policyd::start(node, source, &[], Some(Preloaded::build(node.dir())?));
+        let daemons = lab.nodes().iter().map(start).collect::<Result<_, _>>()?;
+        Self { daemons, lab, folder }.ready()
     }
 
-    fn daemons_of(lab: &Lab, source: Source<'_>, arguments: &[&str]) -> Result<Vec<Policyd>, PolicydError> {
-        let start = |node: &Node| Policyd::start(node, source, arguments);
-        let mut daemons = lab.nodes().iter().map(start).collect::<Result<Vec<_>, _>>()?;
-        for daemon in &mut daemons {
+    fn ready(mut self) -> Result<Self, PolicydError> {
+        for daemon in &mut self.daemons {
             daemon.wait_until_ready(PATIENCE)?;
         }
-        Ok(daemons)
+        Ok(self)
     }
 
     /// The lab.

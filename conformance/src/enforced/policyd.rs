@@ -3,6 +3,7 @@
 use crate::{
     lab::{LabError, Netns, Node},
     log_tail::last_lines,
+    preload::{PreloadError, Preloaded},
 };
 use serde::Deserialize;
 use std::{
@@ -30,6 +31,9 @@ pub enum PolicydError {
     /// The lab.
     #[error(transparent)]
     Lab(Box<LabError>),
+    /// What is preloaded into it.
+    #[error(transparent)]
+    Preload(#[from] PreloadError),
     /// A file, a process or a connection.
     #[error("{what}: {source}")]
     Io {
@@ -133,16 +137,22 @@ pub struct Policyd {
     log: PathBuf,
     state: PathBuf,
     arguments: Vec<String>,
+    preloaded: Option<Preloaded>,
     /// Those among the arguments that say which node it is for.
     place: Vec<String>,
 }
 
 impl Policyd {
-    /// Starts it on a node, with objects from a source and the node's CNI files.
+    /// Starts it on a node, with objects from a source and the node's CNI files. What is preloaded is so in each later process too.
     ///
     /// # Errors
     /// [`PolicydError::NotBuilt`], or what the system says.
-    pub fn start(node: &Node, source: Source<'_>, arguments: &[&str]) -> Result<Self, PolicydError> {
+    pub fn start(
+        node: &Node,
+        source: Source<'_>,
+        arguments: &[&str],
+        preloaded: Option<Preloaded>,
+    ) -> Result<Self, PolicydError> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let state = node.dir().join("state");
         let place = [
@@ -162,9 +172,9 @@ impl Policyd {
         all.extend(place.clone());
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let log = node.dir().join("policyd.log");
-        let child = spawn(node.netns(), &all, &log)?;
+        let child = spawn(node.netns(), &all, preloaded.as_ref(), &log)?;
         let (node, netns) = (node.index(), node.netns().clone());
-        Ok(Self { node, netns, child, log, state, arguments: all, place: place.to_vec() })
+        Ok(Self { node, netns, child, log, state, arguments: all, preloaded, place: place.to_vec() })
     }
 
     /// By what the kernel differs from what a folder of manifests would be compiled to from nothing, as another `policyd` says it
@@ -193,7 +203,7 @@ impl Policyd {
     /// What the system says.
     pub fn restart(&mut self) -> Result<(), PolicydError> {
         self.kill();
-        self.child = spawn(&self.netns, &self.arguments, &self.log)?;
+        self.child = spawn(&self.netns, &self.arguments, self.preloaded.as_ref(), &self.log)?;
         Ok(())
     }
 
@@ -208,6 +218,12 @@ impl Policyd {
     #[must_use]
     pub fn node(&self) -> u8 {
         self.node
+    }
+
+    /// What is preloaded into it.
+    #[must_use]
+    pub fn preloaded(&self) -> Option<&Preloaded> {
+        self.preloaded.as_ref()
     }
 
     /// Lets it run on after this process.
@@ -340,12 +356,22 @@ fn commit(line: Line) -> Option<Commit> {
     (line.fields["message"] == "delta").then(|| serde_json::from_value(line.fields).ok())?
 }
 
-fn spawn(netns: &Netns, arguments: &[String], log: &Path) -> Result<Child, PolicydError> {
+fn spawn(
+    netns: &Netns,
+    arguments: &[String],
+    preloaded: Option<&Preloaded>,
+    log: &Path,
+) -> Result<Child, PolicydError> {
     let policyd = binary()?;
     let file = fs::OpenOptions::new().create(true).append(true).open(log);
     let file = file.map_err(io_error(log.display().to_string()))?;
     let mut command = netns.command(&policyd.to_string_lossy());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    command
+        .args(arguments)
+        .envs(preloaded.map(Preloaded::variables).unwrap_or_default())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(file);
     // Ctrl-C is for whoever owns the lab; the lab's end is the end of its daemons.
     command.process_group(0);
     command.spawn().map_err(io_error(policyd.display().to_string()))

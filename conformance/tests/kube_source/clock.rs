@@ -2,41 +2,14 @@
 
 use super::{
     burst,
-    daemon::{Daemon, preloaded},
+    daemon::Daemon,
     ground::{Ground, NODE, eventually, policy},
     reports::home,
 };
+use conformance::preload::Preloaded;
 use nix::sys::signal::Signal;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
 
 const DAY: i64 = 86_400;
-
-/// What moves the clock of a program: a library that is preloaded into it, and a file that says how far.
-struct Clock {
-    library: PathBuf,
-    offset: PathBuf,
-}
-
-impl Clock {
-    fn new(folder: &Path) -> Self {
-        let library = preloaded("clock", folder);
-        let clock = Self { library, offset: folder.join("clock-offset") };
-        clock.set(0);
-        clock
-    }
-
-    fn set(&self, seconds: i64) {
-        // A reader sees all of it: it is one write of some bytes.
-        fs::write(&self.offset, format!("{seconds:020}")).expect("a file");
-    }
-
-    fn variables(&self) -> [(&'static str, &Path); 2] {
-        [("LD_PRELOAD", &self.library), ("CLOCK_OFFSET", &self.offset)]
-    }
-}
 
 /// The day on which the node says that it last wrote its status: `2026-11-27`.
 fn renewed(ground: &Ground) -> String {
@@ -52,8 +25,9 @@ fn a_clock_that_jumps_changes_no_verdict_and_delays_nothing() {
     home(&ground);
     ground.apply(&policy("db", "api"));
     burst::create(&ground, 0..8);
-    let clock = Clock::new(ground.dir());
-    let daemon = Daemon::launch_under(&ground, &clock.variables());
+    let preloaded = Preloaded::build(ground.dir()).expect("libraries");
+    let set_clock = |seconds| preloaded.set_clock(seconds).expect("a file");
+    let daemon = Daemon::launch_under(&ground, &preloaded);
     eventually("policyd is ready", || daemon.is_ready());
     daemon.settles(&ground);
     eventually("its status is written", || !renewed(&ground).is_empty());
@@ -62,7 +36,7 @@ fn a_clock_that_jumps_changes_no_verdict_and_delays_nothing() {
     // Forward, beyond the end of the API server's certificate, back before it started, and far back.
     for (step, offset) in [20 * DAY, 730 * DAY, -DAY, -10_000 * DAY, 0].into_iter().enumerate() {
         let before = daemon.tables();
-        clock.set(offset);
+        set_clock(offset);
         assert!(daemon.is_ready());
         assert_eq!(daemon.tables(), before, "{offset} s");
         burst::create(&ground, 8 + step..9 + step);
@@ -81,11 +55,11 @@ fn a_clock_that_jumps_changes_no_verdict_and_delays_nothing() {
     // Whoever starts in the past can't trust its API server's certificate yet: what was in force stays, until the clock is right.
     let before = daemon.tables();
     assert_eq!(daemon.stop(Signal::SIGTERM), Some(0));
-    clock.set(-10_000 * DAY);
-    let daemon = Daemon::launch_under(&ground, &clock.variables());
+    set_clock(-10_000 * DAY);
+    let daemon = Daemon::launch_under(&ground, &preloaded);
     eventually("it is said", || daemon.log().contains("the API server cannot be reached"));
     assert_eq!(daemon.tables(), before);
-    clock.set(0);
+    set_clock(0);
     eventually("it is ready", || daemon.is_ready());
     ground.apply(&policy("db", "front"));
     daemon.settles(&ground);

@@ -1,17 +1,18 @@
 //! `policyd` on the ground's node.
 
 use super::ground::{Ground, NODE, eventually};
-use conformance::{enforced::binary, lab::Netns};
+use conformance::{enforced::binary, lab::Netns, preload::Preloaded};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Output},
+    process::{Child, Output},
     thread,
     time::Duration,
 };
@@ -35,16 +36,6 @@ pub(crate) fn run(ground: &Ground, config: &Path, arguments: &[&str]) -> Output 
     let mut command = ground.netns().command(&binary().expect("policyd").to_string_lossy());
     command.args(["run", "--kubeconfig"]).arg(config).args(common(ground)).args(arguments);
     command.output().expect("run policyd")
-}
-
-/// Builds `tests/kube_source/NAME.c` as a library that can be preloaded into `policyd`.
-pub(crate) fn preloaded(name: &str, folder: &Path) -> PathBuf {
-    let library = folder.join(format!("{name}.so"));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/kube_source/{name}.c"));
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
-    assert!(compiler.status().expect("a C compiler, which Rust links with too").success());
-    library
 }
 
 impl Daemon {
@@ -71,22 +62,27 @@ impl Daemon {
         Self::spawn(netns, folder, &[&source, arguments].concat())
     }
 
-    /// The same as [`Self::launch`] with environment variables.
-    pub(crate) fn launch_under(ground: &Ground, variables: &[(&str, &Path)]) -> Self {
+    /// The same as [`Self::launch`] with libraries preloaded.
+    pub(crate) fn launch_under(ground: &Ground, preloaded: &Preloaded) -> Self {
         let source = ["--kubeconfig".to_owned(), ground.admin.display().to_string()];
         let arguments = [&source, &common(ground)[..]].concat();
-        Self::spawn_under(ground.netns(), ground.dir(), &arguments, variables)
+        Self::spawn_under(ground.netns(), ground.dir(), &arguments, preloaded.variables())
     }
 
     fn spawn(netns: &Netns, folder: &Path, arguments: &[String]) -> Self {
-        Self::spawn_under(netns, folder, arguments, &[])
+        Self::spawn_under(netns, folder, arguments, Vec::new())
     }
 
-    fn spawn_under(netns: &Netns, folder: &Path, arguments: &[String], variables: &[(&str, &Path)]) -> Self {
+    fn spawn_under(
+        netns: &Netns,
+        folder: &Path,
+        arguments: &[String],
+        variables: Vec<(&'static str, OsString)>,
+    ) -> Self {
         let log = folder.join("policyd.log");
         let file = File::create(&log).expect("a log file");
         let mut command = netns.command(&binary().expect("policyd").to_string_lossy());
-        command.arg("run").args(arguments).envs(variables.iter().copied()).stderr(file);
+        command.arg("run").args(arguments).envs(variables).stderr(file);
         let child = command.spawn().expect("start policyd");
         Self { child, netns: netns.clone(), log }
     }

@@ -3,13 +3,16 @@
 
 use super::{
     burst,
-    daemon::{Daemon, preloaded},
+    daemon::Daemon,
     ground::{Ground, NODE, eventually, policy},
     reports::{events, home, status},
 };
-use conformance::policyctl_run;
+use conformance::{
+    policyctl_run,
+    preload::{Preloaded, Refused},
+};
 use serde_json::{Value, json};
-use std::{fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
 /// What a map of the policy table says about an address.
 fn element(daemon: &Daemon, map: &str, address: &str) -> String {
@@ -57,14 +60,14 @@ fn what_the_kernel_refuses_is_named_and_everybody_else_is_followed_until_it_take
     home(&ground);
     ground.apply(&policy("db", "api"));
     burst::create(&ground, 0..8);
-    let (library, refuses) = (preloaded("refusing", ground.dir()), ground.dir().join("refuses"));
-    let daemon = Daemon::launch_under(&ground, &[("LD_PRELOAD", &library), ("KERNEL_REFUSES", &refuses)]);
+    let preloaded = Preloaded::build(ground.dir()).expect("libraries");
+    let daemon = Daemon::launch_under(&ground, &preloaded);
     eventually("policyd is ready", || daemon.is_ready());
     daemon.settles(&ground);
     let database = element(&daemon, "ingress4-o", DB);
     assert!(database.contains("goto in-"), "{database}");
 
-    fs::write(&refuses, "").expect("a file");
+    preloaded.refuse(Refused::SetsThatEndIn("-x4")).expect("a file");
     ground.apply(&policy("pay", "front"));
     eventually("its pod is denied", || element(&daemon, "ingress4-o", PAY).contains("goto deny"));
     let words = "the kernel refuses objects of shop/pay-6";
@@ -93,7 +96,7 @@ fn what_the_kernel_refuses_is_named_and_everybody_else_is_followed_until_it_take
     });
     assert!(element(&daemon, "ingress4-o", PAY).contains("goto deny"), "it was denied all the while");
 
-    fs::remove_file(&refuses).expect("it was there");
+    preloaded.take().expect("a file");
     eventually("it is taken", || element(&daemon, "ingress4-o", PAY).contains("goto in-"));
     daemon.settles(&ground);
     told(&ground, "default", "ObjectsAccepted", NODE, "");

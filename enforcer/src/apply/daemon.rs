@@ -393,6 +393,9 @@ impl<B: Backend> Daemon<B> {
                 self.metrics.observe_latency(latency);
             }
             self.metrics.count_reads(batch.reads);
+        } else {
+            // They are counted once their changes are in force.
+            self.batch.reads += batch.reads;
         }
     }
 
