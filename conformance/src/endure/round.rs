@@ -338,6 +338,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "on node {}: {}", self.node, self.kind.name())?;
         match self.kind {
+            FaultKind::Freeze(time) if time >= MINUTE => Ok(()),
             FaultKind::Kill(time) | FaultKind::Freeze(time) => write!(f, " for {} ms", time.as_millis()),
             FaultKind::Clock(days, time) => write!(f, " by {days} days, for {} ms", time.as_millis()),
             FaultKind::Squeeze(limit, time) => {

@@ -107,7 +107,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, FuzzError> {
             println!("ok    {}: kept {corpus}", target.test);
         } else {
             failed += 1;
-            println!("FAIL  {}: what it failed on is beside {}", target.test, corpus.display());
+            println!(
+                "FAIL  {}: the lines before this say why; input that it failed on is beside {}",
+                target.test,
+                corpus.display()
+            );
         }
     }
     println!("{held} passed, {failed} failed");
