@@ -173,12 +173,14 @@ impl World {
         self.judge("before it", self.judged..turn, &calm, tally, &mut broken);
         self.judge("while it went on", turn..end, &musts, tally, &mut broken);
         self.judged = end;
-        let [passed, lost] = self.apart(turn..end, &ways, &musts);
+        let apart = || self.apart(turn..end, &ways, &musts);
         if round.fault().is_some_and(|fault| fault.kind.damages()) {
+            let [passed, lost] = apart();
             tally.passed_while_damaged += passed;
             tally.lost_while_damaged += lost;
         }
         if round.refuses().is_some() {
+            let [_, lost] = apart();
             tally.lost_while_refused += lost;
         }
         tally.rounds(round);
@@ -287,7 +289,7 @@ impl World {
         daemon.wait_until_ready(PATIENCE)?;
         let since = Instant::now();
         loop {
-            let (operations, denied) = (drift(daemon), metric(daemon, "palisade_quarantined_pods"));
+            let (operations, denied) = (drift(daemon), daemon.count("palisade_quarantined_pods"));
             match (operations, denied) {
                 (Some(0), 0) => return Ok(()),
                 (Some(0), pods) if since.elapsed() > PATIENCE => {
@@ -317,14 +319,9 @@ fn drift(daemon: &Policyd) -> Option<u64> {
     serde_json::from_str::<serde_json::Value>(&answer).ok()?["drift"].as_u64()
 }
 
-/// A metric's value; 0 if it does not say.
-fn metric(daemon: &Policyd, name: &str) -> u64 {
-    daemon.metric(name).ok().flatten().unwrap_or(0.0) as u64
-}
-
 /// Transactions that the kernel has refused since its daemon was started.
 fn refusals(daemon: &Policyd) -> u64 {
-    metric(daemon, "palisade_refusals_total")
+    daemon.count("palisade_refusals_total")
 }
 
 fn resident(daemon: &Policyd) -> Option<u64> {

@@ -284,7 +284,13 @@ impl Policyd {
     /// Readings of its folder that are in force.
     #[must_use]
     pub fn reads(&self) -> u64 {
-        self.metric("palisade_source_reads_total").ok().flatten().unwrap_or(0.0) as u64
+        self.count("palisade_source_reads_total")
+    }
+
+    /// A metric that counts, without labels; 0 if it does not say.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        self.metric(name).ok().flatten().unwrap_or(0.0) as u64
     }
 
     /// Waits until one more reading of its folder is in force than there were.
